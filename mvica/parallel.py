@@ -1,0 +1,36 @@
+"""The one place that knows how work runs over views: threads, with BLAS held to one thread."""
+
+from joblib import Parallel, delayed, effective_n_jobs
+from threadpoolctl import threadpool_limits
+
+
+def map_views(function, items, n_jobs=None):
+    """Apply a function to each item and return the results in order.
+
+    Parameters
+    ----------
+    function : callable
+        Called with one item. It should spend its time in code that releases the interpreter's
+        lock: BLAS, LAPACK, compiled kernels, file reads.
+    items : iterable
+        The items, for instance the views.
+    n_jobs : int, default=None
+        Number of threads, in joblib's convention: None is 1 outside a `joblib.parallel_config`
+        context, -1 is all cores. With more than one, BLAS uses one thread inside each, so that
+        the cores are not asked for twice.
+
+    Returns
+    -------
+    results : list
+        `function(item)` for each item.
+
+    Examples
+    --------
+    >>> from mvica.parallel import map_views
+    >>> map_views(abs, [-1, 2, -3], n_jobs=2)
+    [1, 2, 3]
+    """
+    if effective_n_jobs(n_jobs) == 1:
+        return [function(item) for item in items]
+    with threadpool_limits(limits=1, user_api="blas"):
+        return Parallel(n_jobs=n_jobs, prefer="threads")(delayed(function)(item) for item in items)
