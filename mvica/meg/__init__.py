@@ -1,1 +1,1 @@
-"""mvica.meg"""
+"""MNE-Python recordings in and out."""
