@@ -1,0 +1,1 @@
+"""Speed, accuracy and memory next to other packages: run `python -m benchmarks all`."""
