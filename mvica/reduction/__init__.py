@@ -1,1 +1,1 @@
-"""mvica.reduction"""
+"""Dimension reduction of views: per-view and group PCA, multiset CCA, shared response model."""

@@ -1,0 +1,95 @@
+"""Multiset canonical correlation analysis (SUMCOR, total variance constraint)."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from mvica.reduction.stacking import signals_operator
+from mvica.reduction.subspace import block_size, leading_subspace
+
+
+@dataclass(frozen=True)
+class MultisetCCAResult:
+    """Leading canonical directions of whitened views.
+
+    Attributes
+    ----------
+    directions : ndarray of shape (N, n_components)
+        Orthonormal columns; the rows of view v combine its whitened signals.
+    eigenvalues : ndarray of shape (n_components,)
+        Decreasing, in [0, n_views]: n_views when all views agree, 1 when nothing is shared.
+    n_iter : int
+    converged : bool
+    """
+
+    directions: np.ndarray
+    eigenvalues: np.ndarray
+    n_iter: int
+    converged: bool
+
+
+def multiset_cca(whitened, n_components, *, random_state=None, tol=1e-8, max_iter=100, moment=None):
+    """Multiset CCA of whitened views: leading eigenvectors of their stacked second moment.
+
+    Parameters
+    ----------
+    whitened : ndarray of shape (N, n_samples) or None
+        Whitened views one under the other, one signal per row. None if `moment` is given.
+    n_components : int
+        Number of canonical components, at most N.
+    random_state : int, RandomState or None, default=None
+        Draws the start of the subspace iteration.
+    tol : float, default=1e-8
+        Stop when the span moves by less than this. 1e-3 is enough to start an ICA.
+    max_iter : int, default=100
+        Largest number of rounds.
+    moment : ndarray of shape (N, N), default=None
+        ``whitened @ whitened.T / n_samples`` when it is already known.
+
+    Returns
+    -------
+    result : MultisetCCAResult
+
+    Warns
+    -----
+    ConvergenceWarning
+        When `max_iter` rounds do not reach `tol`: more components are asked than are shared.
+
+    Examples
+    --------
+    Two identical views share everything:
+
+    >>> import numpy as np
+    >>> Z = np.random.default_rng(0).standard_normal((2, 1000))
+    >>> Z = np.linalg.solve(np.linalg.cholesky(Z @ Z.T / 1000), Z)
+    >>> result = multiset_cca(np.vstack([Z, Z]), 2, random_state=0)
+    >>> np.round(result.eigenvalues, 6)
+    array([2., 2.])
+    """
+    if moment is None:
+        size = len(whitened)
+        apply = signals_operator(whitened, block_size(size, n_components))
+    else:
+        size, apply = len(moment), moment.__matmul__
+    return canonical_directions(
+        apply, size, n_components, random_state=random_state, tol=tol, max_iter=max_iter
+    )
+
+
+def canonical_directions(apply, size, n_components, *, random_state, tol=1e-8, max_iter=100):
+    """Multiset CCA from the product with the (size, size) second moment of whitened views."""
+    found = leading_subspace(
+        apply, size, n_components, random_state=random_state, tol=tol, max_iter=max_iter
+    )
+    if not found.converged:
+        warnings.warn(
+            f"the shared subspace still moves by {found.change:.1e} (tol={tol:.1e}) after "
+            f"{found.n_iter} rounds of multiset CCA: n_components={n_components} may be more "
+            f"than the views share (smallest kept eigenvalue {found.values[-1]:.3g}); lower "
+            "n_components or raise max_iter",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    return MultisetCCAResult(found.vectors, found.values, found.n_iter, found.converged)

@@ -1,0 +1,144 @@
+"""Principal components of one view: mean, spectrum, numerical rank and whitened coordinates."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import eigh
+
+from mvica.kernels.moments import mean_and_covariance
+
+BLOCK_ELEMENTS = 2**17  # float64 entries of a view handled at a time: 1 MiB stays in cache
+
+
+@dataclass(frozen=True)
+class PrincipalComponents:
+    """Leading principal components of one view, k of them.
+
+    A view with more features than samples keeps the eigenvectors of its Gram matrix instead of
+    directions in feature space: those are only formed for the few combinations that are used.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_features,)
+    variances : ndarray of shape (k,)
+        Variances along the kept directions, decreasing.
+    directions : ndarray of shape (k, n_features) or None
+        Orthonormal rows; None for a wide view.
+    sample_vectors : ndarray of shape (n_samples, k) or None
+        Orthonormal columns, eigenvectors of the centred Gram matrix; None unless wide.
+    rank : int
+        Numerical rank of the centred view; k is at most the rank.
+    total_variance : float
+        Trace of the covariance.
+    """
+
+    mean: np.ndarray
+    variances: np.ndarray
+    directions: np.ndarray | None
+    sample_vectors: np.ndarray | None
+    rank: int
+    total_variance: float
+
+    @property
+    def n_directions(self):
+        """Number of kept directions."""
+        return len(self.variances)
+
+
+def principal_components(X, *, max_directions=None):
+    """Principal components of one view from float64 statistics.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        One view, float32 or float64; it is read in blocks and never copied whole.
+    max_directions : int, default=None
+        Keep at most this number of leading directions; None keeps the numerical rank.
+
+    Returns
+    -------
+    pca : PrincipalComponents
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[3.0, 3.0], [-3.0, -3.0], [1.0, 1.0], [-1.0, -1.0]])
+    >>> pca = principal_components(X)
+    >>> pca.rank, pca.variances
+    (1, array([10.]))
+    """
+    n, d = X.shape
+    if d <= n:
+        mean, matrix = mean_and_covariance(X)
+    else:
+        mean, matrix = _mean_and_gram(X)
+    values, vectors = eigh(matrix, overwrite_a=True, check_finite=False)
+    values, vectors = values[::-1], vectors[:, ::-1]
+    total = float(np.sum(values))
+    rank = int(np.sum(values > _rounding_variance(values[0], total, mean, X)))
+    k = rank if max_directions is None else min(rank, max_directions)
+    kept = np.ascontiguousarray(vectors[:, :k] if d > n else vectors[:, :k].T)
+    return PrincipalComponents(
+        mean=mean,
+        variances=values[:k].copy(),
+        directions=None if d > n else kept,
+        sample_vectors=kept if d > n else None,
+        rank=rank,
+        total_variance=total,
+    )
+
+
+def _rounding_variance(largest, total, mean, X):
+    """Variance that rounding alone can give to a direction of a rank-deficient view.
+
+    Three sources add up: the float64 statistics, arithmetic and storage in the dtype of the data
+    (each entry moves by eps relatively), and the rounding of the mean that is removed.
+    """
+    eps, storage = np.finfo(np.float64).eps, np.finfo(X.dtype).eps
+    offset = max(storage, len(X) * eps) ** 2 * np.max(mean**2)
+    return largest * max(X.shape) * eps + storage**2 * total + offset
+
+
+def _mean_and_gram(X):
+    """Column means and centred Gram matrix ``Xc Xc^T / n``, by blocks of features."""
+    n, d = X.shape
+    mean = np.empty(d)
+    gram = np.zeros((n, n))
+    for columns in blocks(d, n):
+        chunk = X[:, columns].astype(np.float64)
+        mean[columns] = chunk.mean(axis=0)
+        chunk -= mean[columns]
+        gram += chunk @ chunk.T
+    return mean, gram / n
+
+
+def blocks(length, width):
+    """Slices that cut `length` lines of `width` entries in blocks that stay in cache."""
+    step = max(BLOCK_ELEMENTS // max(width, 1), 64)
+    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
+
+
+def whitened_samples(pca, X, rows):
+    """Whitened coordinates (k, b) of the training samples ``X[rows]``, in float64."""
+    if pca.sample_vectors is not None:
+        return np.sqrt(len(X)) * pca.sample_vectors[rows].T
+    centred = X[rows] - pca.mean
+    return (pca.directions / np.sqrt(pca.variances)[:, None]) @ centred.T
+
+
+def feature_maps(pca, X, weights):
+    """Projection (p, d) and pattern (d, p) of combinations of the whitened coordinates.
+
+    Row c of `weights` (p, k) defines the signal ``weights[c] @ whitened``; the projection computes
+    it from centred features, the pattern is its covariance with the features.
+    """
+    if pca.sample_vectors is None:
+        scaled = pca.directions * np.sqrt(pca.variances)[:, None]
+        return (weights / pca.variances) @ scaled, scaled.T @ weights.T
+    root_n = np.sqrt(len(X))
+    rows = np.vstack([weights / pca.variances, weights]) @ pca.sample_vectors.T / root_n
+    maps = np.empty((len(rows), X.shape[1]))
+    for columns in blocks(X.shape[1], len(X)):
+        maps[:, columns] = rows @ (X[:, columns] - pca.mean[columns])
+    p = len(weights)
+    return maps[:p], maps[p:].T.copy()

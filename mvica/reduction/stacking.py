@@ -1,0 +1,113 @@
+"""Views side by side: stacked signals and their second moment, by blocks of samples."""
+
+import numpy as np
+
+from mvica.kernels.moments import second_moment
+from mvica.reduction.pca import BLOCK_ELEMENTS, blocks, whitened_samples
+
+GRAM_ROWS = 32  # forming M costs N^2 n, eight rounds without it 32 N n q: form up to N = 32 q
+
+
+def stack_reduced(views, reduction):
+    """Reduced signals of all views in one array.
+
+    Parameters
+    ----------
+    views : sequence of ndarray of shape (n_samples, n_features_v)
+        The views that were reduced, or others of the same widths.
+    reduction : Reduction
+        What `reduce_views` returned.
+
+    Returns
+    -------
+    Z : ndarray of shape (n_views * n_components, n_samples), C-contiguous
+        Rows ``v * p .. (v + 1) * p - 1`` hold view v, in the dtype of the views.
+
+    Notes
+    -----
+    Each block of samples is centred in float64 before its product, so that float32 data with a
+    large offset lose no digits and no view is copied whole.
+    """
+    p = reduction.projections[0].shape[0]
+    Z = np.empty((len(views) * p, len(views[0])), dtype=np.result_type(*views))
+    maps = zip(views, reduction.means, reduction.projections, strict=True)
+    for v, (X, mean, projection) in enumerate(maps):
+        project(X, mean, projection, out=Z[v * p : (v + 1) * p])
+    return Z
+
+
+def project(X, mean, projection, *, out):
+    """Write ``projection @ (X - mean).T`` into `out`, block by block, centred in float64."""
+    for rows in blocks(*X.shape):
+        out[:, rows] = projection @ (X[rows] - mean).T
+    return out
+
+
+def stacked_moment(views, pcas, scales):
+    """Second moment (N, N) of the scaled whitened coordinates of all views, in float64."""
+    n, size = len(views[0]), sum(pca.n_directions for pca in pcas)
+    moment = np.zeros((size, size))
+    step = max(BLOCK_ELEMENTS // size, 2 * size, 256)
+    for start in range(0, n, step):
+        rows = slice(start, min(start + step, n))
+        chunk = np.empty((size, rows.stop - rows.start))
+        fill_coordinates(views, pcas, scales, rows, out=chunk)
+        moment += chunk @ chunk.T
+    return moment / n
+
+
+def stack_coordinates(views, pcas, scales):
+    """Scaled whitened coordinates (N, n) of all views, in the dtype of the views."""
+    size = sum(pca.n_directions for pca in pcas)
+    Z = np.empty((size, len(views[0])), dtype=np.result_type(*views))
+    for rows in blocks(len(views[0]), max(X.shape[1] for X in views)):
+        fill_coordinates(views, pcas, scales, rows, out=Z[:, rows])
+    return Z
+
+
+def fill_coordinates(views, pcas, scales, rows, *, out):
+    """Write the coordinates of ``X[rows]`` of all views, one under the other, into `out`."""
+    start = 0
+    for X, pca, scale in zip(views, pcas, scales, strict=True):
+        stop = start + pca.n_directions
+        out[start:stop] = scale[:, None] * whitened_samples(pca, X, rows)
+        start = stop
+
+
+def coordinates_operator(views, pcas, scales, n_vectors):
+    """Product ``Q -> M Q`` with the second moment M (N, N) of the scaled coordinates.
+
+    M is formed once in one pass over the views when that is cheaper for blocks of `n_vectors`
+    vectors; otherwise the coordinates are stored and M, N by N, never is.
+    """
+    size = sum(pca.n_directions for pca in pcas)
+    if _worth_forming(size, len(views[0]), n_vectors):
+        return stacked_moment(views, pcas, scales).__matmul__
+    return _two_products(stack_coordinates(views, pcas, scales))
+
+
+def signals_operator(Z, n_vectors):
+    """Product ``Q -> Z Z^T Q / n`` for stored signals Z (N, n), forming the moment if cheaper."""
+    if _worth_forming(*Z.shape, n_vectors):
+        return second_moment(Z).__matmul__
+    return _two_products(Z)
+
+
+def _worth_forming(size, n, n_vectors):
+    return size <= n and size <= GRAM_ROWS * n_vectors
+
+
+def _two_products(Z):
+    """Build ``Q -> Z (Z^T Q) / n``, accumulated in float64 over blocks of samples."""
+    size, n = Z.shape
+
+    def apply(Q):
+        if Z.dtype == np.float64:
+            return Z @ (Z.T @ Q) / n
+        result = np.zeros((size, Q.shape[1]))
+        for columns in blocks(n, size):
+            chunk = Z[:, columns].astype(np.float64)
+            result += chunk @ (chunk.T @ Q)
+        return result / n
+
+    return apply
