@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mvica.datasets import make_multiview_ica
+
 
 @dataclass(frozen=True)
 class Data:
@@ -28,20 +30,11 @@ class Workload:
         """What the tables call this workload."""
         return f"m={self.n_views} p={self.n_components} n={self.n_samples} sigma={self.sigma:g}"
 
-    def generate(self, seed=0):
-        """Draw the data: sources, then all mixings, then each view's noise.
-
-        The legacy generator is meant: known losses on these workloads rest on its draws.
-        """
+    def generate(self):
+        """Draw the data, the same each time, and centre it: packages differ in whether they do."""
         m, p, n = self.n_views, self.n_components, self.n_samples
-        rng = np.random.RandomState(seed)
-        sources = rng.laplace(size=(p, n))
-        mixings = rng.randn(m, p, p)
-        views = []
-        for mixing in mixings:
-            view = (mixing @ (sources + self.sigma * rng.randn(p, n))).T
-            views.append(np.ascontiguousarray(view - view.mean(axis=0)))
-        return Data(views, mixings)
+        data = make_multiview_ica(m, n, p, noise_std=self.sigma, random_state=0)
+        return Data([view - view.mean(axis=0) for view in data.views], np.array(data.mixings))
 
 
 WORKLOADS = {

@@ -1,4 +1,4 @@
-"""The benchmark runner: its workloads, its judgement and its tables, on a study that takes a moment."""
+"""The benchmark runner: its workloads, its judgement and its tables, on a tiny study."""
 
 import csv
 from dataclasses import replace
