@@ -6,6 +6,7 @@ import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import Interval, StrOptions, validate_params
+from sklearn.utils._set_output import _get_output_config
 from sklearn.utils.validation import _check_feature_names_in, validate_data
 
 from mvica.views import MultiViewData
@@ -15,6 +16,7 @@ __all__ = [
     "StrOptions",
     "_check_feature_names_in",
     "_fit_context",
+    "asks_for_dataframe",
     "check_view_indices",
     "check_views",
     "split_columns",
@@ -50,9 +52,9 @@ def validate_views(estimator, X, *, reset, dtype=FLOATS, min_samples=2, views=No
     Returns
     -------
     blocks : list of ndarray of shape (n_samples, n_features_v)
-        One array a view, all of one type, never modified copies of the caller's data. The columns
-        cut from a table are C-contiguous, so that a table and a list of its blocks give the same
-        result to the last bit.
+        One array a view, all of one type. They may be the caller's own arrays, of any layout and
+        read-only, so they must not be written to. The columns cut from a table are C-contiguous:
+        a table and the list of its blocks then give the same result to the last bit.
 
     Raises
     ------
@@ -122,6 +124,11 @@ def check_views(X, *, view_sizes=None, dtype=FLOATS, min_samples=2, min_views=1)
     if len(blocks) < min_views:
         raise ValueError(f"X has {len(blocks)} view(s), at least {min_views} are needed.")
     return blocks
+
+
+def asks_for_dataframe(estimator):
+    """Say whether `set_output` will make a dataframe of what `transform` returns."""
+    return _get_output_config("transform", estimator)["dense"] != "default"
 
 
 def check_view_indices(views, n_views):

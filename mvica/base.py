@@ -12,6 +12,7 @@ from mvica._validation import (
     StrOptions,
     _check_feature_names_in,
     _fit_context,
+    asks_for_dataframe,
     check_view_indices,
     check_views,
     split_columns,
@@ -24,9 +25,11 @@ class MultiViewTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
     """Base of the estimators that learn one linear unmixing a view.
 
     A subclass has an `__init__` that only stores its parameters, a `_parameter_constraints` with
-    exactly the names of these parameters, and a method `_fit_views(views)` that receives the
-    validated views and sets `components_`, `mixing_`, `mean_` and its own attributes. It repeats
-    the entries below in its docstring.
+    exactly the names of these parameters (an `output` that allows less is fine), and a method
+    `_fit_views(views)` that receives the validated views, does not write to them, and sets
+    `components_`, `mixing_`, `mean_` and its own attributes. It repeats the entries below in its
+    docstring. Where the shared sources are not the mean of the sources of the views, it redefines
+    `_shared_sources`.
 
     Parameters
     ----------
@@ -117,11 +120,18 @@ class MultiViewTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             `MultiViewData`.
         """
         Y = self.transform_views(X, views)
-        if self.output == "concat":
+        if self.output == "shared":
+            return self._shared_sources(Y, self._present(views))
+        dataframe = asks_for_dataframe(self)
+        if dataframe and views is not None:
+            raise ValueError(
+                f"set_output names the columns of all {self.n_views_} views: with views= and "
+                f"output={self.output!r} use set_output(transform='default') or transform_views."
+            )
+        # A dataframe is made from a table: polars cannot read the container.
+        if dataframe or self.output == "concat":
             return np.concatenate(Y, axis=1)
-        if self.output == "views":
-            return MultiViewData(Y, view_names=getattr(X, "view_names", None))
-        return self._shared_sources(Y, self._present(views))
+        return MultiViewData(Y, view_names=_names_of_views(X))
 
     def transform_views(self, X, views=None):
         """Estimate the sources of each view.
@@ -191,7 +201,7 @@ class MultiViewTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         present = self._present(views)
         sources = self._check_sources(S, len(present))
         blocks = [self._mix(Y_v, v) for Y_v, v in zip(sources, present, strict=True)]
-        return MultiViewData(blocks, view_names=getattr(S, "view_names", None))
+        return MultiViewData(blocks, view_names=_names_of_views(S))
 
     def get_feature_names_out(self, input_features=None):
         """Names of the columns that `transform` gives.
@@ -276,3 +286,8 @@ class MultiViewTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
                 f"components times {n_blocks} for output={self.output!r} and {n_present} views."
             )
         return blocks * n_present if self.output == "shared" else blocks
+
+
+def _names_of_views(X):
+    """Return the names of the views of a container, to hand them on; None for other data."""
+    return X.view_names if isinstance(X, MultiViewData) else None
