@@ -272,6 +272,6 @@ def _patterns(rng, positions, places):
         direction = GOLDEN_ANGLE * a + 0.3 * rng.randn()
         away = positions - place - 0.06 * rng.randn(2)
         along = away @ [np.cos(direction), np.sin(direction)]
-        field = along * np.exp(-0.5 * np.sum(away**2, axis=1) / 0.35**2)
+        field = along * np.exp(-0.5 * np.sum(away**2, axis=1) / 0.45**2)
         A[:, a] = field / np.sqrt(np.mean(field**2)) * np.exp(0.2 * rng.randn())
     return A
