@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from mvica.reduction.stacking import signals_operator
+from mvica.reduction.stacking import coordinates_operator, signals_operator
 from mvica.reduction.subspace import block_size, leading_subspace
 
 
@@ -73,13 +73,23 @@ def multiset_cca(whitened, n_components, *, random_state=None, tol=1e-8, max_ite
         apply = signals_operator(whitened, block_size(size, n_components))
     else:
         size, apply = len(moment), moment.__matmul__
-    return canonical_directions(
-        apply, size, n_components, random_state=random_state, tol=tol, max_iter=max_iter
-    )
+    return _iterate(apply, size, n_components, random_state, tol, max_iter)
 
 
-def canonical_directions(apply, size, n_components, *, random_state, tol=1e-8, max_iter=100):
-    """Multiset CCA from the product with the (size, size) second moment of whitened views."""
+def shared_directions(views, pcas, n_components, *, random_state, tol=1e-8, max_iter=100):
+    """Multiset CCA of views given by their principal components, each whitened.
+
+    Returns the record of `multiset_cca`; its directions combine the whitened coordinates of the
+    views. A single view shares its principal components with itself.
+    """
+    size = sum(pca.n_directions for pca in pcas)
+    if len(views) == 1:
+        return MultisetCCAResult(np.eye(size, n_components), np.ones(n_components), 1, True)
+    apply = coordinates_operator(views, pcas, block_size(size, n_components))
+    return _iterate(apply, size, n_components, random_state, tol, max_iter)
+
+
+def _iterate(apply, size, n_components, random_state, tol, max_iter):
     found = leading_subspace(
         apply, size, n_components, random_state=random_state, tol=tol, max_iter=max_iter
     )

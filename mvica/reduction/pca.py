@@ -1,6 +1,6 @@
 """Principal components of one view: mean, spectrum, numerical rank and whitened coordinates."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import eigh
@@ -43,6 +43,15 @@ class PrincipalComponents:
     def n_directions(self):
         """Number of kept directions."""
         return len(self.variances)
+
+    def leading(self, k):
+        """Keep the k leading directions only; None keeps all."""
+        return replace(
+            self,
+            variances=self.variances[:k],
+            directions=None if self.directions is None else self.directions[:k],
+            sample_vectors=None if self.sample_vectors is None else self.sample_vectors[:, :k],
+        )
 
 
 def principal_components(X, *, max_directions=None):

@@ -43,47 +43,52 @@ def project(X, mean, projection, *, out):
     return out
 
 
-def stacked_moment(views, pcas, scales):
-    """Second moment (N, N) of the scaled whitened coordinates of all views, in float64."""
+def stacked_moment(views, pcas):
+    """Second moment (N, N) of the whitened coordinates of all views, in float64."""
     n, size = len(views[0]), sum(pca.n_directions for pca in pcas)
     moment = np.zeros((size, size))
     step = max(BLOCK_ELEMENTS // size, 2 * size, 256)
     for start in range(0, n, step):
         rows = slice(start, min(start + step, n))
         chunk = np.empty((size, rows.stop - rows.start))
-        fill_coordinates(views, pcas, scales, rows, out=chunk)
+        fill_coordinates(views, pcas, rows, out=chunk)
         moment += chunk @ chunk.T
     return moment / n
 
 
-def stack_coordinates(views, pcas, scales):
-    """Scaled whitened coordinates (N, n) of all views, in the dtype of the views."""
+def stack_coordinates(views, pcas):
+    """Whitened coordinates (N, n_samples) of all views, in the dtype of the views."""
     size = sum(pca.n_directions for pca in pcas)
     Z = np.empty((size, len(views[0])), dtype=np.result_type(*views))
     for rows in blocks(len(views[0]), max(X.shape[1] for X in views)):
-        fill_coordinates(views, pcas, scales, rows, out=Z[:, rows])
+        fill_coordinates(views, pcas, rows, out=Z[:, rows])
     return Z
 
 
-def fill_coordinates(views, pcas, scales, rows, *, out):
-    """Write the coordinates of ``X[rows]`` of all views, one under the other, into `out`."""
+def fill_coordinates(views, pcas, rows, *, out):
+    """Write the whitened coordinates of ``X[rows]``, views one under the other, into `out`."""
     start = 0
-    for X, pca, scale in zip(views, pcas, scales, strict=True):
+    for X, pca in zip(views, pcas, strict=True):
         stop = start + pca.n_directions
-        out[start:stop] = scale[:, None] * whitened_samples(pca, X, rows)
+        out[start:stop] = whitened_samples(pca, X, rows)
         start = stop
 
 
-def coordinates_operator(views, pcas, scales, n_vectors):
-    """Product ``Q -> M Q`` with the second moment M (N, N) of the scaled coordinates.
+def by_view(stacked, pcas):
+    """Cut stacked rows (N, p) into one block (k_v, p) a view."""
+    return np.split(stacked, np.cumsum([pca.n_directions for pca in pcas])[:-1])
+
+
+def coordinates_operator(views, pcas, n_vectors):
+    """Product ``Q -> M Q`` with the second moment M (N, N) of the whitened coordinates.
 
     M is formed once in one pass over the views when that is cheaper for blocks of `n_vectors`
     vectors; otherwise the coordinates are stored and M, N by N, never is.
     """
     size = sum(pca.n_directions for pca in pcas)
     if _worth_forming(size, len(views[0]), n_vectors):
-        return stacked_moment(views, pcas, scales).__matmul__
-    return _two_products(stack_coordinates(views, pcas, scales))
+        return stacked_moment(views, pcas).__matmul__
+    return _two_products(stack_coordinates(views, pcas))
 
 
 def signals_operator(Z, n_vectors):
