@@ -6,6 +6,9 @@ from mvica._version import __version__
 
 # Public name -> module that defines it. Imported at first use, so `import mvica` stays fast.
 _PUBLIC = {
+    "GroupICA": "mvica.ica.baselines",
+    "MultiViewICA": "mvica.ica.estimators",
+    "PermICA": "mvica.ica.baselines",
     "MultiViewData": "mvica.views",
 }
 

@@ -70,7 +70,9 @@ def _log_cosh(u):
 
 
 SUPER = Density(_log_cosh, np.tanh, lambda u: 1 - np.tanh(u) ** 2)
-SUB = Density(lambda u: u**2 / 2 - _log_cosh(u), lambda u: u - np.tanh(u), lambda u: np.tanh(u) ** 2)
+SUB = Density(
+    lambda u: u**2 / 2 - _log_cosh(u), lambda u: u - np.tanh(u), lambda u: np.tanh(u) ** 2
+)
 NAMES = ("logcosh", "sub", "extended")
 
 
@@ -87,7 +89,7 @@ def component_densities(density, kinds):
 
 
 def score_step_for(Z, density, kinds):
-    """Return the kernel ``(Y, dY, t, out, psi) -> (out, psi, sums)`` of a density on arrays like `Z`."""
+    """Return a density's kernel ``(Y, dY, t, out, psi) -> (out, psi, sums)`` on arrays like `Z`."""
     if isinstance(density, Density):
         return lambda Y, dY, t, out, psi: _python_step(density, Y, dY, t, out, psi)
     kernel = kernels_for(Z).score_step
@@ -109,10 +111,10 @@ def _python_step(density, Y, dY, t, out, psi):
 
 
 def sub_gaussian(S):
-    """Tell which rows of `S` (p, n) look sub-Gaussian, by the sign of the extended Infomax criterion.
+    """Tell which rows of `S` (p, n) look sub-Gaussian, by the sign of extended Infomax.
 
-    ``E[1 - tanh^2 u] E[u^2] - E[u tanh u]`` of the unit-variance signal is positive for super-Gaussian
-    signals, negative for sub-Gaussian ones.
+    ``E[1 - tanh^2 u] E[u^2] - E[u tanh u]`` of the unit-variance signal is positive for
+    super-Gaussian signals, negative for sub-Gaussian ones.
     """
     p, n = S.shape
     U = S / S.std(axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""The MultiView ICA likelihood on stacked, reduced views: value, relative gradient, curvature, line."""
+"""The MultiView ICA likelihood on stacked views: value, relative gradient, curvature and line."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,16 @@ import numpy as np
 from mvica.ica.stacked import by_view, side_by_side
 
 REFRESH = 20  # steps after which the shared sources are computed anew, to remove rounding drift
+LOWEST_EIGENVALUE = 1e-3  # of the curvature blocks of a view that moves alone
 
 
 @dataclass(frozen=True)
 class Iterate:
     """One point of the objective and the statistics of its curvature.
 
-    ``k[v, b] = E[y_vb^2]``, ``q[v, b] = E[ybar_b y_vb]``; ``sums[a]`` holds the means of f, psi', psi' ybar^2
-    and ybar^2 of component a; `work` (2p, n) holds psi in its first p rows (scratch) and ybar in the others.
+    ``k[v, b] = E[y_vb^2]``, ``q[v, b] = E[ybar_b y_vb]``; ``sums[a]`` holds the means of f, psi',
+    psi' ybar^2 and ybar^2 of component a; `work` (2p, n) holds psi in its first p rows (scratch)
+    and ybar in the others.
     """
 
     x: np.ndarray
@@ -30,6 +32,10 @@ class Iterate:
 
 class MultiViewObjective:
     """MultiView ICA's negative log-likelihood, up to a constant, as a function of all unmixings.
+
+    ``E sum_a f(ybar_a) + sum_v E|y_v - ybar|^2 / (2 noise) - sum_v log|det W_v|``. The quadratic
+    term and its derivatives come from covariances; samples enter through ybar and psi alone, one
+    product each.
 
     Parameters
     ----------
@@ -57,22 +63,40 @@ class MultiViewObjective:
         from mvica.kernels.pairs_numba import precondition
 
         _, slope, slope_square, power = point.sums.T
-        return precondition(vector, point.k, point.q, slope, slope_square, power, self.noise, damping)
+        sums = np.ascontiguousarray(slope), np.ascontiguousarray(slope_square)
+        return precondition(
+            vector, point.k, point.q, *sums, np.ascontiguousarray(power), self.noise, damping
+        )
 
     def line(self, point, direction):
         """Objective along ``W_v + t D_v W_v``: one product here, none per trial."""
         return _Line(self, point, direction)
 
-    def shared(self, W, out):
-        """Mean over views of the view sources ``W_v z_v``, written into `out` (p, n)."""
+    def linear(self, W, out):
+        """Mean over views of ``W_v z_v``, written into `out` (p, n)."""
         return self.views.mix(side_by_side(W) / self.m, out=out)
 
+    def shared(self, W, out):
+        """Shared sources at W, written into `out` (p, n)."""
+        return self.linear(W, out)
+
+    def quadratic(self, W, move):
+        """Coefficients in t of the quadratic term at ``W + t move``, apart from that of ybar."""
+        moved = move @ self.views.covariances
+        still = W @ self.views.covariances
+        powers = np.vdot(still, W), 2 * np.vdot(moved, W), np.vdot(moved, move)
+        return np.array(powers) / (2 * self.noise)
+
+    def combine(self, sums, quadratic, log_determinant):
+        """Objective from its parts."""
+        shared_power = self.m / (2 * self.noise) * sums[:, 3].sum()
+        return sums[:, 0].sum() + quadratic - shared_power - log_determinant
+
     def _refreshed(self, W, work):
-        p = self.p
-        shared = self.shared(W, work[p:])
-        _, _, sums = self.score_step(shared, shared, 0.0, shared, work[:p])
-        log_determinant = np.linalg.slogdet(W)[1].sum()
-        return self._point(W, sums, log_determinant, work, 0)
+        shared = self.shared(W, work[self.p :])
+        _, _, sums = self.score_step(shared, shared, 0.0, shared, work[: self.p])
+        quadratic = self.quadratic(W, W)[0]
+        return self._point(W, sums, quadratic, np.linalg.slogdet(W)[1].sum(), work, 0)
 
     def _moments_with_sources(self, W, work):
         """``E[z_v psi^T]`` and ``E[z_v ybar^T]``, both (m, p, p): the products over samples."""
@@ -83,47 +107,101 @@ class MultiViewObjective:
             Q = self.views.correlate_mixture(side_by_side(W) / self.m)
         return by_view(T, self.m), by_view(Q, self.m)
 
-    def _point(self, W, sums, log_determinant, work, age):
-        m, p = self.m, self.p
+    def _point(self, W, sums, quadratic, log_determinant, work, age):
         T, Q = self._moments_with_sources(W, work)
         CW = self.views.covariances @ W.mT
         k = (W * CW.mT).sum(axis=2)
         q = (W * Q.mT).sum(axis=2)
-        gradient = (T / m + (CW - Q) / self.noise).mT @ W.mT
-        gradient[:, range(p), range(p)] -= 1.0
-        value = self.combine(sums, k.sum(), log_determinant)
+        gradient = (T / self.m + (CW - Q) / self.noise).mT @ W.mT
+        gradient[:, range(self.p), range(self.p)] -= 1.0
+        value = self.combine(sums, quadratic, log_determinant)
         return Iterate(W, value, gradient, k, q, sums, log_determinant, work, age)
 
-    def combine(self, sums, total_power, log_determinant):
-        """Objective from its parts; `total_power` is ``sum_v E|y_v|^2``."""
-        quadratic = (total_power - self.m * sums[:, 3].sum()) / (2 * self.noise)
+
+class OneViewObjective(MultiViewObjective):
+    """The same objective as a function of one view's unmixing, the other views fixed.
+
+    ``E f(share y + B) + (1 - share)/(2 noise) E|y|^2 - E[y B] / noise - log|det W|``, where B is
+    the other views' part of the shared sources.
+
+    Parameters
+    ----------
+    views : StackedViews
+        One view.
+    others : ndarray of shape (p, n_samples)
+        The other views' part B of the shared sources.
+    share : float
+        Weight of this view in the shared sources: one over the number of views.
+    noise, score_step
+        As in `MultiViewObjective`.
+    """
+
+    def __init__(self, views, others, share, noise, score_step):
+        super().__init__(views, noise, score_step)
+        self.others, self.share = others, share
+        self.correlation = views.correlate(others)[None]
+
+    def precondition(self, point, vector, damping):
+        """Inverse of the two by two blocks of pairs of components."""
+        curvature = self.share**2 * point.sums[:, 1] + (1 - self.share) / self.noise
+        h = curvature[:, None] * point.k[0]
+        lowest = (h + h.T - np.sqrt((h - h.T) ** 2 + 4)) / 2
+        h += np.maximum(max(LOWEST_EIGENVALUE, damping) - lowest, 0)
+        G = vector[0]
+        D = (h.T * G - G.T) / (h * h.T - 1)
+        radial = self.share**2 * point.sums[:, 2] * point.k[0] / point.sums[:, 3]
+        own = 1 + (1 - self.share) / self.noise * point.k[0] + radial
+        np.fill_diagonal(D, np.diag(G) / own)
+        return D[None]
+
+    def linear(self, W, out):
+        """Share of this view in the shared sources."""
+        return self.views.mix(self.share * W[0], out=out)
+
+    def shared(self, W, out):
+        """Shared sources, the fixed views included."""
+        self.linear(W, out)
+        out += self.others
+        return out
+
+    def quadratic(self, W, move):
+        """Coefficients in t of the quadratic term, the products with the other views included."""
+        own = super().quadratic(W, move) * (1 - self.share)
+        cross = np.vdot(self.correlation.mT, W), np.vdot(self.correlation.mT, move), 0.0
+        return own - np.array(cross) / self.noise
+
+    def combine(self, sums, quadratic, log_determinant):
+        """Objective from its parts."""
         return sums[:, 0].sum() + quadratic - log_determinant
+
+    def _point(self, W, sums, quadratic, log_determinant, work, age):
+        T = self.views.correlate(work[: self.p])[None]
+        CW = self.views.covariances @ W.mT
+        pull = ((1 - self.share) * CW - self.correlation) / self.noise
+        gradient = (self.share * T + pull).mT @ W.mT
+        gradient[:, range(self.p), range(self.p)] -= 1.0
+        k = (W * CW.mT).sum(axis=2)
+        value = self.combine(sums, quadratic, log_determinant)
+        return Iterate(W, value, gradient, k, k, sums, log_determinant, work, age)
 
 
 class _Line:
-    """The objective along one relative direction, free of matrix products per trial."""
+    """An objective along one relative direction, free of products over samples per trial."""
 
     def __init__(self, model, point, direction):
         self.model, self.start, self.direction = model, point, direction
         self.move = direction @ point.x
-        model.shared(self.move, model._direction)
-        moved_covariance = self.move @ model.views.covariances
-        self.power = (
-            point.k.sum(),
-            2 * np.vdot(moved_covariance, point.x),
-            np.vdot(moved_covariance, self.move),
-        )
+        model.linear(self.move, model._direction)
+        self.coefficients = model.quadratic(point.x, self.move)
 
     def value(self, t):
         model, p = self.model, self.model.p
-        work = model._spare
-        _, _, self.sums = model.score_step(
-            self.start.work[p:], model._direction, t, work[p:], work[:p]
-        )
+        ybar, work = self.start.work[p:], model._spare
+        _, _, self.sums = model.score_step(ybar, model._direction, t, work[p:], work[:p])
         relative = np.linalg.slogdet(np.eye(p) + t * self.direction)[1].sum()
         self.t, self.log_determinant = t, self.start.log_determinant + relative
-        power = self.power[0] + t * (self.power[1] + t * self.power[2])
-        value = model.combine(self.sums, power, self.log_determinant)
+        self.quadratic = self.coefficients @ (1.0, t, t * t)
+        value = model.combine(self.sums, self.quadratic, self.log_determinant)
         return value if np.isfinite(value) else np.inf
 
     def point(self):
@@ -132,4 +210,4 @@ class _Line:
         work, model._spare = model._spare, start.work
         if start.age + 1 == REFRESH:
             return model._refreshed(W, work)
-        return model._point(W, self.sums, self.log_determinant, work, start.age + 1)
+        return model._point(W, self.sums, self.quadratic, self.log_determinant, work, start.age + 1)

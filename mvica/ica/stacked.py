@@ -35,7 +35,9 @@ class StackedViews:
         """Covariance of each view, (m, p, p) float64."""
         m, p = self.n_views, self.n_components
         if self.moment is not None:
-            return np.stack([self.moment[v * p : (v + 1) * p, v * p : (v + 1) * p] for v in range(m)])
+            return np.stack(
+                [self.moment[v * p : (v + 1) * p, v * p : (v + 1) * p] for v in range(m)]
+            )
         return np.stack([second_moment(self.Z[v * p : (v + 1) * p]) for v in range(m)])
 
     def mix(self, B, out=None):

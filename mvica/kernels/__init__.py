@@ -15,8 +15,8 @@ class Kernels:
     ----------
     score_step : callable
         ``score_step(Y, dY, t, sub, out, psi) -> (out, psi, sums)``, see
-        :func:`mvica.kernels.reference.score_step`. `out` and `psi` are work arrays that a backend may
-        fill and return, or leave alone.
+        :func:`mvica.kernels.reference.score_step`. `out` and `psi` are work arrays that a backend
+        may fill and return, or leave alone.
     """
 
     score_step: Callable
@@ -47,7 +47,7 @@ def reference_kernels(xp=np):
 
 
 def kernels_for(X):
-    """Return the kernel table that fits the array `X`: compiled for NumPy, plain array code otherwise."""
+    """Return the kernel table of an array: compiled for NumPy, plain array code otherwise."""
     if isinstance(X, np.ndarray):
         return numba_kernels()
     return reference_kernels(X.__array_namespace__())

@@ -1,7 +1,8 @@
-"""Preconditioner of the joint MultiView ICA solver: all 2m x 2m pair blocks in one compiled pass.
+"""Preconditioner of the joint solver: all 2m x 2m pair blocks in one compiled pass.
 
-Every block is ``[[diag(h_ab) - g_a c_b c_b^T, I], [I, diag(h_ba) - g_b c_a c_a^T]]``: two by two blocks per
-view plus a rank-two coupling between views, inverted by Woodbury's formula and kept positive definite.
+Every block is ``[[diag(h_ab) - g_a c_b c_b^T, I], [I, diag(h_ba) - g_b c_a c_a^T]]``: two by two
+blocks per view plus a rank-two coupling between views, inverted by Woodbury's formula and kept
+positive definite.
 """
 
 import math
@@ -15,7 +16,7 @@ TINY = 1e-12
 
 @njit(**OPTIONS)
 def one_factor(k, q):
-    """Split ``E[y_ub y_vb] ~ diag(d_b) + c_b c_b^T`` from its diagonal k and its row means q, both (m, p)."""
+    """Fit ``E[y_ub y_vb] ~ diag(d_b) + c_b c_b^T`` to its diagonal k and row means q, (m, p)."""
     m, p = k.shape
     c = np.zeros((m, p))
     d = np.empty((m, p))
@@ -104,7 +105,7 @@ def damping_floor(damping):
 
 @njit(**OPTIONS)
 def _diagonal(G, a, own, c, q, gamma, radial, power, damping, out):
-    """Scale of component a in all views: ``diag(own) - gamma c c^T - radial b b^T`` with b = q / power."""
+    """Scales of component a: ``diag(own) - gamma c c^T - radial b b^T``, b = q / power."""
     m = G.shape[0]
     M11 = M12 = M22 = r1 = r2 = 0.0
     for v in range(m):

@@ -1,4 +1,4 @@
-"""Reference kernels in plain array code: slow, short, and the truth that the fast tables are tested against."""
+"""Reference kernels in plain array code: short, and the truth that fast tables must meet."""
 
 
 def score_step(xp, Y, dY, t, sub):

@@ -1,8 +1,9 @@
-"""Fused score kernels on the CPU: one pass over memory, no temporaries, SIMD without a vector library.
+"""Fused score kernels on the CPU: one pass over memory, no temporaries, SIMD by plain code.
 
-The exponential is written out (range reduction, polynomial, exponent bits) because Numba's own calls
-the scalar C library. Rounding must stay strict apart from fused multiply-add: any reassociation
-removes the range reduction (``fastmath={"contract"}`` only). All helpers of a cached kernel live in this file.
+The exponential is written out (range reduction, polynomial, exponent bits) because Numba's own
+calls the scalar C library. Rounding must stay strict apart from fused multiply-add: any
+reassociation removes the range reduction (``fastmath={"contract"}`` only). All helpers of a cached
+kernel live in this file.
 """
 
 import math
@@ -81,7 +82,7 @@ def _typed_exp(x):
 
 @njit(**OPTIONS)
 def _score_block(y, dy, t, sub, out, psi, lanes):
-    """One stretch of one row; adds to ``lanes`` (5, LANES): |y|, product of 1 + u, psi', psi' y^2, y^2."""
+    """Add one stretch to `lanes` (5, LANES): |y|, product of 1 + u, psi', psi' y^2, y^2."""
     one = y.dtype.type(1)
     two = y.dtype.type(2)
     absolute, product, slope, slope_square, square = lanes
@@ -107,13 +108,20 @@ def _score_block(y, dy, t, sub, out, psi, lanes):
 
 
 @njit(**OPTIONS)
-def _flush(lanes, total):
-    """Move the lanes' sums to the row's float64 totals before a product can overflow."""
+def _flush(lanes, factors, total):
+    """Move the lanes' sums to the row's totals; a product holds at most 1000 factors <= 2."""
+    product, held = 1.0, 0
     for i in range(lanes.shape[1]):
-        total[0] += lanes[0, i] + math.log(lanes[1, i])
+        if held + factors > 1000:
+            total[0] += math.log(product)
+            product, held = 1.0, 0
+        product *= lanes[1, i]
+        held += factors
+        total[0] += lanes[0, i]
         total[1] += lanes[2, i]
         total[2] += lanes[3, i]
         total[3] += lanes[4, i]
+    total[0] += math.log(product)
     lanes[:] = 0
     lanes[1] = 1
 
@@ -123,7 +131,7 @@ def score_step(Y, dY, t, sub, out, psi, sums):
     """Move to ``Y + t dY`` and evaluate the score there; see :mod:`mvica.kernels.reference`."""
     p, n = Y.shape
     step = Y.dtype.type(t)
-    flush_every = 100 if Y.itemsize == 4 else 1000
+    limit = 100 if Y.itemsize == 4 else 1000  # 2^limit must not overflow
     lanes = np.zeros((5, LANES), dtype=Y.dtype)
     lanes[1] = 1
     for a in range(p):
@@ -133,13 +141,19 @@ def score_step(Y, dY, t, sub, out, psi, sums):
         for start in range(0, n, LANES):
             stop = min(start + LANES, n)
             _score_block(
-                Y[a, start:stop], dY[a, start:stop], step, sub[a], out[a, start:stop], psi[a, start:stop], lanes
+                Y[a, start:stop],
+                dY[a, start:stop],
+                step,
+                sub[a],
+                out[a, start:stop],
+                psi[a, start:stop],
+                lanes,
             )
             factors += 1
-            if factors == flush_every:
-                _flush(lanes, total)
+            if factors == limit:
+                _flush(lanes, factors, total)
                 factors = 0
-        _flush(lanes, total)
+        _flush(lanes, factors, total)
         if sub[a]:
             total[0] = 0.5 * total[3] - total[0]
         total /= n

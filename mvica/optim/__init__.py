@@ -1,1 +1,1 @@
-"""mvica.optim"""
+"""What several families share: solvers, their record, progress."""

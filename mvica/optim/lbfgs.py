@@ -15,7 +15,7 @@ MAX_TRIALS = 20
 
 
 class Point(Protocol):
-    """One iterate: unknowns `x`, objective `value`, and `gradient` in the model's own (relative) chart."""
+    """One iterate: unknowns `x`, objective `value`, `gradient` in the model's own chart."""
 
     x: np.ndarray
     value: float
@@ -67,7 +67,7 @@ class Pairs:
         self.inverse_products.append(1.0 / product)
 
     def direction(self, gradient, precondition):
-        """Quasi-Newton direction ``-H gradient``, with `precondition` as the initial inverse Hessian."""
+        """Quasi-Newton direction, with `precondition` as the initial inverse Hessian."""
         vector = -gradient.ravel()
         weights = []
         for s, y, rho in zip(*map(reversed, self._columns()), strict=True):
@@ -166,7 +166,13 @@ def minimize(model, point, *, tol, tol_decrease, max_iter, callback=None):
     norm = float(np.abs(point.gradient).max())
     converged = message == "converged"
     return point, Result(
-        point.x, float(point.value), norm, n_iter, converged, np.array(history[: n_iter + 1]), message
+        point.x,
+        float(point.value),
+        norm,
+        n_iter,
+        converged,
+        np.array(history[: n_iter + 1]),
+        message,
     )
 
 

@@ -1,0 +1,60 @@
+"""Reduction of one more view towards signals that are known already."""
+
+import numpy as np
+
+from mvica.reduction.pca import blocks, principal_components, whitened_samples
+from mvica.reduction.record import Reduction
+from mvica.reduction.reduce import (
+    SAMPLES_PER_DIRECTION,
+    _orthonormal_rows,
+    _white_maps,
+    check_n_components,
+)
+
+
+def reduce_to_signals(X, S):
+    """Reduce a view to the directions that predict given signals best.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        The view.
+    S : ndarray of shape (n_samples, p)
+        Signals of the same samples.
+
+    Returns
+    -------
+    reduction : Reduction
+        Of one view, to p white signals.
+
+    Raises
+    ------
+    ValueError
+        If the view has a rank below p.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> S = rng.laplace(size=(500, 2))
+    >>> X = np.hstack([S @ rng.standard_normal((2, 3)), 100 * rng.standard_normal((500, 3))])
+    >>> reduction = reduce_to_signals(X, S)
+    >>> Z = (X - reduction.means[0]) @ reduction.projections[0].T
+    >>> residual = S - S.mean(0) - Z @ np.linalg.lstsq(Z, S - S.mean(0))[0]
+    >>> bool(np.abs(residual).max() < 1e-8)
+    True
+    """
+    n, p = S.shape
+    pca = principal_components(X, max_directions=max(p, n // SAMPLES_PER_DIRECTION))
+    check_n_components([X], [pca], p)
+    cross = np.zeros((p, pca.n_directions))
+    for rows in blocks(n, X.shape[1]):
+        cross += S[rows].T @ whitened_samples(pca, X, rows).T
+    projection, pattern = _white_maps(X, pca, _orthonormal_rows(cross))
+    return Reduction(
+        means=[pca.mean],
+        projections=[projection],
+        patterns=[pattern],
+        ranks=np.array([pca.rank]),
+        variances=np.array([pca.total_variance]),
+    )
