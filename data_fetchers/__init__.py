@@ -1,1 +1,8 @@
 """Find, check and download public data."""
+
+from mvica.data_fetchers.limvam_fmri import load_limvam_fmri
+from mvica.data_fetchers.mfeat import load_mfeat
+from mvica.data_fetchers.nutrimouse import load_nutrimouse
+from mvica.data_fetchers.record import PublicDataset
+
+__all__ = ["PublicDataset", "load_limvam_fmri", "load_mfeat", "load_nutrimouse"]
