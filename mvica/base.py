@@ -118,6 +118,11 @@ class MultiViewTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             For `output="shared"` the shared sources, of shape (n_samples, n_components); for
             `"concat"` the sources of each view present side by side; for `"views"` these as a
             `MultiViewData`.
+
+        Raises
+        ------
+        ValueError
+            If the views are not those of `fit`: the message gives the sizes found and expected.
         """
         Y = self.transform_views(X, views)
         if self.output == "shared":
@@ -147,6 +152,11 @@ class MultiViewTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         -------
         Y : list of ndarray of shape (n_samples, n_components)
             The sources of each view present.
+
+        Raises
+        ------
+        ValueError
+            If the views are not those of `fit`: the message gives the sizes found and expected.
         """
         check_is_fitted(self)
         blocks = validate_views(self, X, reset=False, min_samples=1, views=views)
@@ -166,6 +176,11 @@ class MultiViewTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         -------
         Y_v : ndarray of shape (n_samples, n_components)
             Its sources.
+
+        Raises
+        ------
+        ValueError
+            If there is no such view or it has another number of features.
         """
         check_is_fitted(self)
         (view,) = check_view_indices([view], self.n_views_)
@@ -196,6 +211,11 @@ class MultiViewTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         -------
         X : MultiViewData
             The views. `numpy.asarray` gives them side by side, as one table.
+
+        Raises
+        ------
+        ValueError
+            If `S` has not the number of columns that `transform` gives.
         """
         check_is_fitted(self)
         present = self._present(views)
