@@ -135,19 +135,24 @@ def whitened_samples(pca, X, rows):
     return (pca.directions / np.sqrt(pca.variances)[:, None]) @ centred.T
 
 
-def feature_maps(pca, X, weights):
-    """Projection (p, d) and pattern (d, p) of combinations of the whitened coordinates.
-
-    Row c of `weights` (p, k) defines the signal ``weights[c] @ whitened``; the projection computes
-    it from centred features, the pattern is its covariance with the features.
-    """
+def projection_map(pca, X, weights):
+    """Map (p, d) from centred features to the signals ``weights @ whitened``, weights (p, k)."""
     if pca.sample_vectors is None:
-        scaled = pca.directions * np.sqrt(pca.variances)[:, None]
-        return (weights / pca.variances) @ scaled, scaled.T @ weights.T
-    root_n = np.sqrt(len(X))
-    rows = np.vstack([weights / pca.variances, weights]) @ pca.sample_vectors.T / root_n
-    maps = np.empty((len(rows), X.shape[1]))
+        return (weights / np.sqrt(pca.variances)) @ pca.directions
+    return _over_samples(pca, X, weights / pca.variances)
+
+
+def pattern_map(pca, X, weights):
+    """Covariance (d, p) of the features with the signals ``weights @ whitened``."""
+    if pca.sample_vectors is None:
+        return ((weights * np.sqrt(pca.variances)) @ pca.directions).T
+    return _over_samples(pca, X, weights).T.copy()
+
+
+def _over_samples(pca, X, weights):
+    """Sum over samples ``(weights U^T) Xc / sqrt(n)``, by blocks of features."""
+    rows = weights @ pca.sample_vectors.T / np.sqrt(len(X))
+    result = np.empty((len(rows), X.shape[1]))
     for columns in blocks(X.shape[1], len(X)):
-        maps[:, columns] = rows @ (X[:, columns] - pca.mean[columns])
-    p = len(weights)
-    return maps[:p], maps[p:].T.copy()
+        result[:, columns] = rows @ (X[:, columns] - pca.mean[columns])
+    return result
