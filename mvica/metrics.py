@@ -206,6 +206,13 @@ class SourceMatch(NamedTuple):
         +1 or -1.
     correlations : ndarray of shape (p,)
         Absolute correlation of each matched pair.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> S = np.array([[1.0, 0.0], [2.0, 5.0], [4.0, 1.0]])
+    >>> match_sources(-S[:, ::-1], S).signs
+    array([-1., -1.])
     """
 
     permutation: np.ndarray

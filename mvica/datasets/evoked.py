@@ -40,6 +40,13 @@ class EvokedGroup(MultiViewDataset):
     See Also
     --------
     MultiViewDataset : The other attributes.
+
+    Examples
+    --------
+    >>> from mvica.datasets import make_evoked_group
+    >>> make_evoked_group(2, n_features=[40, 60], random_state=0)  # doctest: +ELLIPSIS
+    EvokedGroup(make_evoked_group: 2 views of 1500 samples and 40, 60
+        features; 5 shared sources; noise std ...; private ranks 2, 2; float64; seed 0)
     """
 
     times: np.ndarray
