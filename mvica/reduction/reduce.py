@@ -9,17 +9,15 @@ from mvica.kernels.moments import second_moment
 from mvica.reduction.group_pca import group_components
 from mvica.reduction.mcca import shared_directions
 from mvica.reduction.pca import (
-    blocks,
     pattern_map,
     principal_components,
     projection_map,
-    whitened_samples,
 )
 from mvica.reduction.record import Reduction
 from mvica.reduction.srm import shared_response
 from mvica.reduction.stacking import by_view, project, stack_reduced
 
-__all__ = ["METHODS", "check_n_components", "reduce_to_signals", "reduce_views", "stack_reduced"]
+__all__ = ["METHODS", "check_n_components", "reduce_views", "stack_reduced"]
 
 METHODS = ("mcca", "pca", "grouppca", "srm", None)
 SAMPLES_PER_DIRECTION = 10  # fewer, and views agree by chance on what they share
@@ -94,51 +92,11 @@ def reduce_views(views, n_components=None, *, method="mcca", random_state=None):
         _check_nothing_dropped(views, pcas, p)
     pcas = [pca.leading(_n_directions(len(views[0]), p, method)) for pca in pcas]
     weights = _weights(views, pcas, p, method, random_state)
-    return _reduction(views, pcas, weights)
+    return reduction_from_rows(views, pcas, weights)
 
 
-def reduce_to_signals(X, S):
-    """Reduce one view to as many whitened signals as there are signals to predict.
-
-    Parameters
-    ----------
-    X : ndarray of shape (n_samples, n_features)
-        The view.
-    S : ndarray of shape (n_samples, p)
-        Signals of the same samples, for example the shared sources of other views.
-
-    Returns
-    -------
-    reduction : Reduction
-        Of the one view; its p signals span the best linear predictions of `S`, from the same
-        number of principal directions as in `reduce_views` with "mcca".
-
-    Raises
-    ------
-    ValueError
-        If the view is constant or has a smaller rank than p.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> rng = np.random.default_rng(0)
-    >>> S = rng.laplace(size=(500, 2))
-    >>> X = S @ rng.standard_normal((2, 6)) + 0.1 * rng.standard_normal((500, 6))
-    >>> reduce_to_signals(X, S).projections[0].shape
-    (2, 6)
-    """
-    p = S.shape[1]
-    pca = principal_components(X, max_directions=_n_directions(len(X), p, "mcca"))
-    check_n_components([X], [pca], p)
-    centred = S - S.mean(axis=0, dtype=np.float64)
-    weights = np.zeros((p, pca.n_directions))
-    for rows in blocks(*X.shape):
-        weights += centred[rows].T @ whitened_samples(pca, X, rows).T
-    return _reduction([X], [pca], [weights])
-
-
-def _reduction(views, pcas, weights):
-    """Record of the whitened signals that span the given rows, weights (p, k_v) of each view."""
+def reduction_from_rows(views, pcas, weights):
+    """Record of the white signals that span given rows (p, k_v) of whitened coordinates."""
     maps = [
         _white_maps(X, pca, _orthonormal_rows(rows))
         for X, pca, rows in zip(views, pcas, weights, strict=True)

@@ -3,12 +3,10 @@
 import numpy as np
 
 from mvica.reduction.pca import blocks, principal_components, whitened_samples
-from mvica.reduction.record import Reduction
 from mvica.reduction.reduce import (
     SAMPLES_PER_DIRECTION,
-    _orthonormal_rows,
-    _white_maps,
     check_n_components,
+    reduction_from_rows,
 )
 
 
@@ -24,7 +22,7 @@ def reduce_to_signals(X, S):
 
     Returns
     -------
-    reduction : Reduction
+    reduction : mvica.reduction.record.Reduction
         Of one view, to p white signals.
 
     Raises
@@ -50,11 +48,4 @@ def reduce_to_signals(X, S):
     cross = np.zeros((p, pca.n_directions))
     for rows in blocks(n, X.shape[1]):
         cross += S[rows].T @ whitened_samples(pca, X, rows).T
-    projection, pattern = _white_maps(X, pca, _orthonormal_rows(cross))
-    return Reduction(
-        means=[pca.mean],
-        projections=[projection],
-        patterns=[pattern],
-        ranks=np.array([pca.rank]),
-        variances=np.array([pca.total_variance]),
-    )
+    return reduction_from_rows([X], [pca], [cross])
