@@ -1,0 +1,323 @@
+"""The `mvica` command: recordings on disk to a folder with model, tables, pictures and report."""
+
+import argparse
+import shlex
+import signal
+import sys
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+from mvica._result_folder import OutputError, result_folder
+from mvica._version import __version__
+
+METHODS = {"multiview_ica": "MultiViewICA", "permica": "PermICA", "groupica": "GroupICA"}
+DEFAULT_COMPONENTS = 20
+SOLVER_OPTIONS = ("reduction", "density", "noise", "max_iter", "tol")
+DESCRIPTION = """\
+Find the sources that several recordings have in common. Each recording (a subject, a session) is a
+view: a table of samples by features. Every view has the same samples; features may differ."""
+FIT_EPILOG = """\
+files:
+  .csv .tsv .txt   numbers, samples in rows; a header line is recognised
+  .npy .npz .mat   one 2D array, samples by features; FILE:NAME chooses among several arrays
+  .fif .fif.gz     Raw, Epochs (averaged by condition) or Evoked, with MNE-Python installed
+  A folder stands for the recordings in it. Files are named in full before anything is fitted when
+  something is wrong with one of them.
+
+evoked responses:
+  By default a .fif file is one view and its conditions lie end to end in time; all files need the
+  same conditions. With --views conditions every condition of a file is a view of its own: the way
+  to compare the averages of one person, which share one time axis.
+  Magnetometers and gradiometers are each divided by their standard deviation.
+
+examples:
+  mvica fit sub1.csv sub2.csv sub3.csv --n-components 5 -o result
+  mvica fit recordings/ --n-components 10 --sfreq 250 -o result
+  mvica fit study.mat:left study.mat:right --n-components 5 -o result
+  mvica fit ann-ave.fif --views conditions --picks mag --n-components 5 -o result
+
+The folder written with -o holds report.html (start there), model.npz, sources.csv, sources.npy,
+views.csv, components.csv, mixings.csv and the pictures of the report."""
+
+
+class CommandError(Exception):
+    """Something that the user can put right; shown in one line."""
+
+
+def main(argv=None):
+    """Run the command.
+
+    Parameters
+    ----------
+    argv : sequence of str or None, default=None
+        Arguments; None takes those of the process.
+
+    Returns
+    -------
+    status : int
+        0, 2 for a problem with files or options, 130 when interrupted.
+    """
+    argv = sys.argv[1:] if argv is None else [str(argument) for argument in argv]
+    options = _parser().parse_args(argv)
+    options.command_line = shlex.join(["mvica", *argv])
+    try:
+        with _noted_interrupts() as interrupted:
+            options.run(options, interrupted)
+        print(f"report: {_one_line(Path(options.output, 'report.html'))}")
+    except (CommandError, OutputError) as error:
+        print(f"mvica: error: {_one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("mvica: interrupted, nothing was written", file=sys.stderr)
+        return 130
+    return 0
+
+
+# Arguments ---------------------------------------------------------------------------------------
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="mvica", description=DESCRIPTION)
+    parser.add_argument("--version", action="version", version=f"mvica {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    fit = commands.add_parser(
+        "fit",
+        help="fit recordings on disk and write a report",
+        description="Fit recordings on disk and write model, tables, pictures and a report.",
+        epilog=FIT_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    fit.set_defaults(run=_run_fit)
+    fit.add_argument(
+        "paths", nargs="+", metavar="PATH", help="file, folder or pattern; one file is one view"
+    )
+    fit.add_argument("-o", "--output", required=True, metavar="OUT", help="folder to write")
+    _add_reading_options(fit.add_argument_group("reading"))
+    _add_fit_options(fit.add_argument_group("fitting"))
+    demo = commands.add_parser(
+        "demo",
+        help="fit a simulated group and write a report",
+        description="Fit a simulated group of evoked responses and write a report.",
+    )
+    demo.set_defaults(run=_run_demo)
+    demo.add_argument("-o", "--output", default="mvica-demo", metavar="OUT", help="folder to write")
+    for command in (fit, demo):
+        command.add_argument(
+            "--force", action="store_true", help="replace OUT if it holds a former result"
+        )
+        command.add_argument("-v", "--verbose", action="store_true", help="show progress")
+    return parser
+
+
+def _add_reading_options(group):
+    group.add_argument(
+        "--views",
+        choices=("files", "conditions"),
+        default="files",
+        help="one view a file (default), or one a condition of the .fif files",
+    )
+    group.add_argument(
+        "--picks",
+        metavar="A,B",
+        type=_names,
+        help="columns or channels to keep, by name; for .fif also types: meg, mag, grad, eeg, ... "
+        "(default: all columns; of .fif files MEG, else EEG)",
+    )
+    group.add_argument(
+        "--exclude", metavar="A,B", type=_names, help="columns or channels to leave out"
+    )
+    group.add_argument(
+        "--transpose", action="store_true", help="arrays and tables have features in rows"
+    )
+    group.add_argument(
+        "--sfreq",
+        type=float,
+        metavar="HZ",
+        help="samples per second, for a time axis in seconds; .fif files know theirs",
+    )
+
+
+def _add_fit_options(group):
+    group.add_argument("--method", choices=METHODS, default="multiview_ica", help="(%(default)s)")
+    group.add_argument(
+        "-n",
+        "--n-components",
+        type=int,
+        metavar="K",
+        help=f"number of components (all that the data allow, {DEFAULT_COMPONENTS} at most)",
+    )
+    group.add_argument(
+        "--reduction",
+        choices=("mcca", "pca", "grouppca", "srm"),
+        help="how views are reduced to K dimensions: mcca keeps what they share (default), pca "
+        "what is strong; pca is safer when features are nearly as many as samples",
+    )
+    group.add_argument(
+        "--density",
+        choices=("logcosh", "sub", "extended"),
+        help="sources are bursting (logcosh, default), oscillating (sub), or either (extended)",
+    )
+    group.add_argument("--noise", type=float, help="noise variance of the model (1)")
+    group.add_argument("--max-iter", type=int, metavar="N", help="most iterations")
+    group.add_argument("--tol", type=float, help="gradient at which to stop")
+    group.add_argument(
+        "--random-state", type=int, default=0, metavar="SEED", help="seed (%(default)s)"
+    )
+
+
+def _names(text):
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+# Commands ----------------------------------------------------------------------------------------
+
+
+def _run_fit(options, interrupted):
+    if options.sfreq is not None and not 0 < options.sfreq < float("inf"):
+        raise CommandError(f"--sfreq {options.sfreq:g}: expected a positive number")
+    _need_matplotlib()
+    with result_folder(options.output, force=options.force) as folder:
+        from mvica.io import RecordingError, read_recordings
+
+        _say(options, "reading")
+        reading = {
+            name: getattr(options, name)
+            for name in ("views", "picks", "exclude", "transpose", "sfreq")
+        }
+        try:
+            recordings = read_recordings(options.paths, **reading)
+        except RecordingError as error:
+            raise CommandError(str(error)) from error
+        recipe = _recipe(options, reading)
+        _write_results(options, recordings, folder, interrupted, recipe=recipe)
+
+
+def _run_demo(options, interrupted):
+    chosen = {"method": "multiview_ica", "n_components": 5, "random_state": 0}
+    for name in (*chosen, *SOLVER_OPTIONS):
+        setattr(options, name, chosen.get(name))
+    _need_matplotlib()
+    with result_folder(options.output, force=options.force) as folder:
+        from mvica._demo import RECIPE, demo_recordings
+
+        recordings, truth = demo_recordings()
+        recipe = RECIPE.format(model=_model_path(options))
+        _write_results(options, recordings, folder, interrupted, recipe=recipe, truth=truth)
+
+
+def _write_results(options, recordings, folder, interrupted, *, recipe, truth=None):
+    """Fit, then write everything into `folder`."""
+    from mvica import _fit_report, _job
+
+    sizes = ", ".join(sorted({str(r.data.shape[1]) for r in recordings}, key=int))
+    print(f"{len(recordings)} views, {len(recordings[0].data)} samples, features a view: {sizes}")
+    _say(options, "fitting")
+    try:
+        fit = _job.fit_recordings(_estimator(options, recordings), recordings)
+    except _job.FitError as error:
+        raise CommandError(str(error)) from error
+    if interrupted:  # the solver caught it, to return its best iterate
+        raise KeyboardInterrupt
+    for message in fit.messages:
+        print(f"mvica: warning: {_one_line(message)}", file=sys.stderr)
+    print(_fit_report.convergence_line(fit))
+    print(_fit_report.headline(fit))
+    _say(options, "writing")
+    _job.write_tables(fit, folder)
+    pictures = _job.draw_pictures(fit, folder)
+    _fit_report.write_report(
+        fit,
+        pictures,
+        folder / "report.html",
+        command=options.command_line,
+        recipe=recipe,
+        truth=truth,
+    )
+
+
+def _estimator(options, recordings):
+    import mvica
+
+    name = METHODS[options.method]
+    estimator = getattr(mvica, name)()
+    n_components = options.n_components
+    if n_components is None and min(r.data.shape[1] for r in recordings) > DEFAULT_COMPONENTS:
+        n_components = DEFAULT_COMPONENTS
+    params = {"n_components": n_components, "random_state": options.random_state}
+    params["verbose"] = int(options.verbose)
+    for option in SOLVER_OPTIONS:
+        value = getattr(options, option)
+        if value is not None and option not in estimator.get_params():
+            flag = option.replace("_", "-")
+            raise CommandError(f"--{flag} is not for --method {options.method}")
+        if value is not None:
+            params[option] = value
+    return estimator.set_params(**params)
+
+
+def _recipe(options, reading):
+    """Python code that reads the same recordings."""
+    changed = {key: value for key, value in reading.items() if value not in ("files", None, False)}
+    arguments = "".join(f", {name}={value!r}" for name, value in changed.items())
+    return (
+        "from mvica.io import read_recordings\n"
+        "from mvica.persistence import load\n\n"
+        f"recordings = read_recordings({options.paths!r}{arguments})\n"
+        f"model = load({_model_path(options)})\n"
+        "sources = model.transform([recording.data for recording in recordings])"
+    )
+
+
+def _model_path(options):
+    return repr(str(Path(options.output, "model.npz")))
+
+
+# Terminal ----------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _noted_interrupts():
+    """Give a list that fills when Ctrl-C is pressed, also where a solver catches it.
+
+    A request to terminate unwinds like an error, so drafts are removed.
+    """
+    pressed = []
+
+    def note(*_):
+        pressed.append(True)
+        raise KeyboardInterrupt
+
+    def leave(*_):
+        raise SystemExit(128 + signal.SIGTERM)
+
+    try:
+        former = [signal.signal(signal.SIGINT, note), signal.signal(signal.SIGTERM, leave)]
+    except ValueError:  # not the main thread: signals do not come here
+        yield pressed
+        return
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, former[0])
+        signal.signal(signal.SIGTERM, former[1])
+
+
+def _need_matplotlib():
+    if find_spec("matplotlib") is None:
+        raise CommandError('pictures need Matplotlib: pip install "mvica[plot]"')
+
+
+def _say(options, step):
+    if options.verbose:
+        print(f"mvica: {step}", file=sys.stderr)
+
+
+def _one_line(text):
+    """Text in one line that any terminal can show: odd characters of file names are spelt out."""
+    plain = " ".join(str(text).split())
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in plain)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
