@@ -135,6 +135,14 @@ def whitened_samples(pca, X, rows):
     return (pca.directions / np.sqrt(pca.variances)[:, None]) @ centred.T
 
 
+def signal_regressions(pca, X, S):
+    """Covariance (p, k) of signals S (n, p) with the whitened coordinates of the same samples."""
+    covariance = np.zeros((S.shape[1], pca.n_directions))
+    for rows in blocks(*X.shape):
+        covariance += S[rows].T @ whitened_samples(pca, X, rows).T
+    return covariance / len(X)
+
+
 def projection_map(pca, X, weights):
     """Map (p, d) from centred features to the signals ``weights @ whitened``, weights (p, k)."""
     if pca.sample_vectors is None:

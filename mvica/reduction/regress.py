@@ -1,8 +1,6 @@
 """Reduction of one more view towards signals that are known already."""
 
-import numpy as np
-
-from mvica.reduction.pca import blocks, principal_components, whitened_samples
+from mvica.reduction.pca import principal_components, signal_regressions
 from mvica.reduction.reduce import (
     SAMPLES_PER_DIRECTION,
     check_n_components,
@@ -45,7 +43,4 @@ def reduce_to_signals(X, S):
     n, p = S.shape
     pca = principal_components(X, max_directions=max(p, n // SAMPLES_PER_DIRECTION))
     check_n_components([X], [pca], p)
-    cross = np.zeros((p, pca.n_directions))
-    for rows in blocks(n, X.shape[1]):
-        cross += S[rows].T @ whitened_samples(pca, X, rows).T
-    return reduction_from_rows([X], [pca], [cross])
+    return reduction_from_rows([X], [pca], [signal_regressions(pca, X, S)])

@@ -154,7 +154,7 @@ def _start(moments, p, random_state):
     """Bases from the group PCA, then the noise and source variances of their mean source."""
     size = sum(moments.sizes)
     found = leading_subspace(
-        moments.times, size, p, random_state=random_state, tol=1e-6, max_iter=100
+        moments.times, size, p, random_state=random_state, tol=1e-8, max_iter=100
     )
     B, _ = moments.polar(found.vectors * np.sqrt(found.values))
     m = len(moments.sizes)
