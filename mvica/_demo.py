@@ -35,7 +35,7 @@ def demo_recordings():
             feature_names=tuple(f"sensor {i + 1}" for i in range(X_v.shape[1])),
             times=times,
             segments=segments,
-            notes=(f"in {unit}",),
+            notes=(f"recorded in {unit}",),
         )
         for name, X_v, unit in zip(group.view_names, group.views, group.units, strict=True)
     ]

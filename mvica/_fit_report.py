@@ -95,10 +95,10 @@ def _summary(fit):
     parts += [report.paragraph(message, kind="warning") for message in fit.messages]
     parts.append(
         report.paragraph(
-            "Agreement is the correlation of a view's own estimate of a source with the mean of the "
-            "other views' estimates, on the data of the fit. Chance is what the best component "
+            "Agreement is the correlation of a view's own estimate of a source with the mean of "
+            "the other views' estimates, on the data of the fit. Chance is what the best component "
             "reaches when the views are moved against each other in time, so that they share "
-            "nothing: near it, a component may be made of noise."
+            "nothing: a component near or below it may be made of noise."
         )
     )
     return "\n".join(parts)
@@ -122,7 +122,7 @@ def _data(fit):
         labels = ", ".join(label for label, _ in first.segments)
         parts.append(report.paragraph(f"Conditions, end to end in every view: {labels}."))
     notes = any(recording.notes for recording in fit.recordings)
-    head = ["view", "file", "samples", "features", "rank"] + (["read as"] if notes else [])
+    head = ["view", "file", "samples", "features", "rank"] + (["notes"] if notes else [])
     rows = []
     for recording, rank in zip(fit.recordings, fit.estimator.rank_, strict=True):
         row = [recording.name, recording.path, *recording.data.shape, int(rank)]
@@ -188,7 +188,10 @@ def _mixings(pictures):
         pictures["mixings.png"],
         "How a component shows in the features of each view: change of the feature, in its own "
         "standard deviations, for one standard deviation of the view's source.",
-    ) + report.paragraph("The mixing matrices in the units of the data are in mixings.csv.")
+    ) + report.paragraph(
+        "The mixing matrices in the units of the data are in mixings.csv; where the reader divided a "
+        "feature by a number, that number is in the column divided_by."
+    )
 
 
 def _settings(fit, command):

@@ -14,6 +14,7 @@ from mvica.persistence import save
 from mvica.views import MultiViewData
 
 DPI = 130
+HIGH_CHANCE = 0.8  # agreement above it is hardly told from what noise reaches
 CHANCE_ITERATIONS = 20  # views that share nothing have nothing to converge to
 
 
@@ -66,8 +67,8 @@ def fit_recordings(estimator, recordings):
     same = shared_columns(recordings)
     if same:
         messages.append(
-            f"the same numbers stand in every view in {', '.join(same[:5])}: such a column makes a "
-            "component that says nothing about the views; --exclude leaves it out"
+            f"{', '.join(same[:5])}{', ...' if len(same) > 5 else ''}: the same numbers in every "
+            "view, so a component that says nothing about the views; leave out with --exclude"
         )
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -79,6 +80,11 @@ def fit_recordings(estimator, recordings):
     sources = estimator.transform(X)
     explained = np.array([_explained(X_v, sources) for X_v in X.views])
     chance = chance_agreement(estimator, X.views)
+    if chance > HIGH_CHANCE:
+        messages.append(
+            f"even views that share nothing reach an agreement of {chance:.2f} here: there are few "
+            "samples for so many features. --reduction pca, fewer features or more samples help"
+        )
     return Fit(estimator, recordings, X, sources, explained, chance, messages)
 
 

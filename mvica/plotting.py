@@ -116,14 +116,18 @@ def plot_sources(estimator, X, times=None, *, segments=(), fig=None):
     axes = fig.subplots(rows, columns, sharex=True, squeeze=False).T.ravel()
     for c, ax in enumerate(axes[:p]):
         _source_panel(ax, x, S[:, c], Y[:, :, c], estimator, c)
-        _mark_segments(ax, x, segments, ticks, named=c % rows == 0)
+        _mark_segments(ax, x, segments, ticks)
+        if c % rows == 0:
+            _name_segments(ax, x, segments, room=150 // columns)
         ax.tick_params(labelbottom=c % rows == rows - 1 or c == p - 1)
     for ax in axes[p:]:
         ax.remove()
     fig.supxlabel(label, fontsize=10)
     fig.supylabel("source (standard deviations)", fontsize=10)
     lines = axes[0].get_lines()[0], axes[0].collections[0]
-    fig.legend(lines, ("shared source", f"{len(Y)} views"), loc="outside upper right", ncols=2)
+    names = "shared source", f"the {len(Y)} views"
+    legend = fig.legend(lines, names, loc="outside upper right", ncols=2, frameon=False)
+    legend.get_lines()[-1].set(linewidth=1.5, alpha=1)
     return fig
 
 
@@ -166,8 +170,8 @@ def plot_mixings(estimator, X=None, *, feature_names=None, view_names=None, fig=
     names = _view_names(view_names, X, len(matrices))
     shown = matrices[:MAX_PANELS]
     p = shown[0].shape[1]
-    columns = min(len(shown), max(2, int(12 // (0.9 + 0.22 * p))), 5)
-    rows = -(-len(shown) // columns)
+    rows = -(-len(shown) // min(max(2, int(12 // (0.9 + 0.22 * p))), 5))
+    columns = -(-len(shown) // rows)
     depth = max(len(matrix) for matrix in shown)
     height = min(max(0.19 * depth, 1.3), 3.2)
     fig = _figure(fig, columns * (1.1 + 0.22 * p) + 1.2, rows * (height + 0.5) + 0.8)
@@ -181,7 +185,7 @@ def plot_mixings(estimator, X=None, *, feature_names=None, view_names=None, fig=
         _feature_ticks(ax, len(matrix), None if feature_names is None else feature_names[v])
     for ax in axes[len(shown) :]:
         ax.remove()
-    fig.colorbar(image, ax=list(axes[: len(shown)]), label=label, shrink=0.8)
+    fig.colorbar(image, ax=list(axes[: len(shown)]), label=label, shrink=0.8, aspect=30)
     fig.supxlabel("component", fontsize=10)
     fig.supylabel("feature", fontsize=10)
     more = f", first {len(shown)} of {len(matrices)} views" if len(shown) < len(matrices) else ""
@@ -317,31 +321,36 @@ def _thinned(x, traces):
     return np.repeat(x[edges], 2), np.stack([low, high], axis=2).reshape(len(traces), -1)
 
 
-def _mark_segments(ax, x, segments, ticks, *, named):
-    """Draw the borders of segments and the time zero of each, with names in the top panels."""
+def _mark_segments(ax, x, segments, ticks):
+    """Draw the borders of segments and the time zero of each."""
     if len(segments) < 2:
         if x[0] < 0 < x[-1]:
             ax.axvline(0, color=SPLIT_COLOUR, linewidth=0.8, linestyle=":")
         return
-    starts = [start for _, start in segments]
-    for start in starts[1:]:
+    for _, start in segments[1:]:
         ax.axvline(x[start], color="black", linewidth=0.8)
     if ticks is not None:
         ax.set_xticks(*ticks)
         for mark in ticks[0]:
             ax.axvline(mark, color=SPLIT_COLOUR, linewidth=0.8, linestyle=":")
-    if named:
-        room = max(4, 60 // len(segments))
-        for label, start in segments:
-            ax.annotate(
-                _shortened(label, room),
-                (x[start], 1.0),
-                xytext=(2, -1),
-                xycoords=("data", "axes fraction"),
-                textcoords="offset points",
-                va="top",
-                fontsize=7,
-            )
+
+
+def _name_segments(ax, x, segments, room):
+    """Write the names of segments between the title and the panel, in `room` letters in all."""
+    if len(segments) < 2:
+        return
+    ax.set_title(ax.get_title(loc="left"), fontsize=9, loc="left", pad=14)
+    ends = [start for _, start in segments[1:]] + [len(x)]
+    for (label, start), end in zip(segments, ends, strict=True):
+        ax.annotate(
+            _shortened(label, max(2, room * (end - start) // len(x))),
+            (x[start], 1.0),
+            xytext=(1, 2),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            va="bottom",
+            fontsize=7.5,
+        )
 
 
 def _scaled_mixings(estimator, X):

@@ -1,10 +1,11 @@
-"""HTML pages in one file: text, tables and pictures, every word escaped and nothing from outside."""
+"""HTML pages in one file: text, tables, pictures; all words escaped, nothing from outside."""
 
 import base64
 from html import escape
 
 CSS = """
-:root { color-scheme: light; --ink: #1a2230; --soft: #5a6575; --line: #d9dee6; --accent: #08306b; }
+:root { color-scheme: light;
+  --ink: #1a2230; --soft: #5a6575; --line: #d9dee6; --accent: #08306b; }
 * { box-sizing: border-box; }
 body { margin: 0; color: var(--ink); background: #f4f6f9;
   font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
@@ -116,7 +117,7 @@ def table(columns, rows):
     columns : sequence of str
         Headings.
     rows : sequence of sequence
-        Cells: text, numbers, or None for an empty one. Floats show four digits.
+        Cells: text, numbers, or None for an empty one. Floats show three decimals or digits.
 
     Returns
     -------
@@ -124,7 +125,7 @@ def table(columns, rows):
 
     Examples
     --------
-    >>> "0.1235" in table(["view", "noise"], [["ann", 0.123456]])
+    >>> "0.123" in table(["view", "noise"], [["ann", 0.123456]])
     True
     """
     rows = [list(row) for row in rows]
@@ -167,6 +168,12 @@ def _cell(value):
         return "<td></td>"
     if not _is_number(value):
         return f"<td>{escape(str(value))}</td>"
-    whole = hasattr(value, "__index__")
-    text = str(value) if whole else ("n/a" if value != value else f"{value:.4g}")
-    return f'<td class="number">{text}</td>'
+    return f'<td class="number">{_number(value)}</td>'
+
+
+def _number(value):
+    if hasattr(value, "__index__"):
+        return str(value)
+    if value != value:
+        return "n/a"
+    return f"{value:.3f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.3g}"
