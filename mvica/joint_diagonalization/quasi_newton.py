@@ -1,0 +1,342 @@
+"""Quasi-Newton joint diagonalisation, over invertible matrices or over rotations, compiled.
+
+The three criteria (`LIKELIHOOD`, `ROTATION`, `FROBENIUS`) share one sweep over the matrices, one
+line search and one loop. The transformed matrices ``B C_k B^T`` are never formed: their diagonals
+and the gradient follow from the products ``C_k B^T``, so that an iteration costs one product.
+"""
+
+import numpy as np
+from numba import njit
+
+from mvica.optim.result import Result
+
+LIKELIHOOD, ROTATION, FROBENIUS, LEAST_SQUARES = 0, 1, 2, 3
+_CONVERGED, _STALLED, _STOPPED = 0, 1, 2
+_MESSAGES = {
+    _CONVERGED: "converged",
+    _STALLED: "stalled: no step lowers the objective beyond rounding",
+    _STOPPED: "max_iter was reached",
+}
+
+_JIT = {"cache": True, "nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
+_PRODUCT = 1_000_000  # multiply-adds of one matrix product: OpenBLAS is fastest up to here
+_CLAMP = 1e-4  # smallest determinant (or curvature) of a pair, relative to a typical one
+_MAX_TRIALS = 12
+_SLOPE = 1e-4  # share of the predicted decrease that a step must reach
+_ROUNDING = 1e-14  # relative changes of the objective below this are rounding
+_REACHED = 1e-9  # a run that stalls with a gradient below this is at machine precision
+
+
+def minimise(C, weights, start, criterion, *, tol=1e-6, max_iter=1000, memory=10):
+    """Minimise a criterion of joint diagonalisation over invertible matrices or rotations.
+
+    Parameters
+    ----------
+    C : ndarray of shape (n_matrices, p, p), float64, C-contiguous
+        Symmetric matrices of order 1; positive definite except for `FROBENIUS`.
+    weights : ndarray of shape (n_matrices,)
+        Positive weights that sum to 1.
+    start : ndarray of shape (p, p)
+        First iterate; orthogonal except for `LIKELIHOOD`.
+    criterion : {LIKELIHOOD, ROTATION, FROBENIUS}
+        `LIKELIHOOD`: ``1/2 sum_k w_k log det diag(B C_k B^T) - log|det B|`` over invertible B.
+        `ROTATION`: the same over orthogonal B. `FROBENIUS`: minus half the weighted sum of squares
+        of the diagonals, over orthogonal B.
+    tol : float, default=1e-6
+        Largest scale-free gradient at convergence, relative to the separability of the sources.
+    max_iter : int, default=1000
+        Iterations.
+    memory : int, default=10
+        Pairs of the L-BFGS correction, which starts when plain quasi-Newton is slow.
+
+    Returns
+    -------
+    result : Result
+        `x` is B of shape (p, p), its rows not scaled.
+    diagonals : ndarray of shape (n_matrices, p)
+        Diagonals of ``B C_k B^T``.
+    """
+    B, d, history, norm, unit, status = _loop(
+        C, weights, np.array(start), criterion, tol, max_iter, memory
+    )
+    reached = status == _CONVERGED or (
+        status == _STALLED and norm < max(1e3 * tol, _REACHED) * unit
+    )
+    result = Result(B, history[-1], norm, len(history) - 1, reached, history, _MESSAGES[status])
+    return result, d
+
+
+@njit(**_JIT)
+def sweep(C, w, B, criterion, d, V):
+    """Fill the diagonals ``d_ka = b_a^T C_k b_a`` and the rows ``v_a = sum_k phi_ka C_k b_a``.
+
+    ``phi`` is the derivative of the criterion: ``w/d`` for the likelihoods, ``-2 w d`` for the
+    Frobenius criterion; least squares uses ``w d``.
+    """
+    K, p = d.shape
+    rows = C.reshape(K * p, p)
+    BT = np.ascontiguousarray(B.T)
+    VT = np.zeros((p, p))
+    phi = np.empty(p)
+    height = max(min(_PRODUCT // (p * p), K * p), min(p, 24))
+    per_block = max(1, height // p)
+    products = np.empty((per_block * p, p))
+    for first in range(0, K, per_block):
+        last = min(K, first + per_block)
+        n_rows = (last - first) * p
+        for top in range(0, n_rows, height):
+            end = min(n_rows, top + height)
+            np.dot(rows[first * p + top : first * p + end], BT, products[top:end])
+        for k in range(first, last):
+            offset = (k - first) * p
+            dk = d[k]
+            dk[:] = 0.0
+            for i in range(p):
+                for a in range(p):
+                    dk[a] += BT[i, a] * products[offset + i, a]
+            for a in range(p):
+                if criterion == FROBENIUS:
+                    phi[a] = -2.0 * w[k] * dk[a]
+                elif criterion == LEAST_SQUARES:
+                    phi[a] = w[k] * dk[a]
+                else:
+                    phi[a] = w[k] / dk[a]
+            for i in range(p):
+                for a in range(p):
+                    VT[i, a] += products[offset + i, a] * phi[a]
+    V[:] = VT.T
+
+
+@njit(**_JIT)
+def objective(d, w, B, criterion):
+    """Value of the criterion from the diagonals; infinite where it is not defined."""
+    K, p = d.shape
+    value = 0.0
+    for k in range(K):
+        if criterion == FROBENIUS:
+            for a in range(p):
+                value -= 0.5 * w[k] * d[k, a] ** 2
+            continue
+        logs, product = 0.0, 1.0
+        for a in range(p):
+            if not d[k, a] > 0.0:
+                return np.inf
+            product *= d[k, a]
+            if product < 1e-150 or product > 1e150:  # one logarithm for many diagonals
+                logs += np.log(product)
+                product = 1.0
+        value += 0.5 * w[k] * (logs + np.log(product))
+    if criterion == LIKELIHOOD:
+        value -= np.linalg.slogdet(B)[1]
+    return value if np.isfinite(value) else np.inf
+
+
+@njit(**_JIT)
+def gradient(V, B, criterion):
+    """Relative gradient with a zero diagonal; antisymmetric over rotations."""
+    G = np.dot(V, np.ascontiguousarray(B.T))
+    p = len(G)
+    for a in range(p):
+        G[a, a] = 0.0
+        if criterion == LIKELIHOOD:
+            continue
+        for b in range(a):
+            G[a, b] = 0.5 * (G[a, b] - G[b, a])
+            G[b, a] = -G[a, b]
+    return G
+
+
+@njit(**_JIT)
+def curvature(d, w, criterion):
+    """Hessian coefficients: ``h_ab`` for the likelihood, that of each plane for rotations."""
+    K, p = d.shape
+    left = np.empty((K, p))
+    for k in range(K):
+        for a in range(p):
+            left[k, a] = w[k] * d[k, a] if criterion == FROBENIUS else w[k] / d[k, a]
+    h = np.dot(np.ascontiguousarray(left.T), d)
+    if criterion == LIKELIHOOD:
+        return h
+    planes = np.empty((p, p))
+    for a in range(p):
+        for b in range(p):
+            if criterion == FROBENIUS:
+                planes[a, b] = 2.0 * (h[a, a] + h[b, b] - 2.0 * h[a, b])
+            else:
+                planes[a, b] = h[a, b] + h[b, a] - 2.0
+    return planes
+
+
+@njit(**_JIT)
+def _separation(h, criterion):
+    """Typical separability of the pairs: the unit of the stopping rule and of the clamp."""
+    p = len(h)
+    if p < 2:
+        return 1.0
+    values = np.empty(p * (p - 1) // 2)
+    position = 0
+    for a in range(p):
+        for b in range(a):
+            values[position] = h[a, b] * h[b, a] - 1.0 if criterion == LIKELIHOOD else h[a, b]
+            position += 1
+    return min(max(np.median(values), 1e-8), 1.0)
+
+
+@njit(**_JIT)
+def _scaled_norm(G, d, w, criterion):
+    """Largest entry of the gradient, in units that do not depend on the scale of the rows."""
+    K, p = d.shape
+    rho = np.ones(p)
+    if criterion == LIKELIHOOD:
+        for a in range(p):
+            power = 0.0
+            for k in range(K):
+                power += w[k] * d[k, a]
+            rho[a] = np.sqrt(power)
+    largest = 0.0
+    for a in range(p):
+        for b in range(p):
+            largest = max(largest, abs(G[a, b]) * (rho[a] / rho[b]))
+    return largest if criterion == LIKELIHOOD else 2.0 * largest
+
+
+@njit(**_JIT)
+def _newton_step(Q, h, floor, criterion):
+    """Minus the inverse of the block-diagonal curvature, applied to the flattened Q."""
+    p = len(h)
+    E = np.zeros(p * p)
+    for a in range(p):
+        for b in range(p):
+            if a == b:
+                continue
+            ab, ba = a * p + b, b * p + a
+            if criterion == LIKELIHOOD:
+                # Clamping the determinant, not the eigenvalues, keeps the step scale-equivariant.
+                det = max(h[a, b] * h[b, a] - 1.0, floor)
+                E[ab] = -(h[b, a] * Q[ab] - Q[ba]) / det
+            else:
+                E[ab] = -2.0 * Q[ab] / max(h[a, b], floor)
+    return E
+
+
+@njit(**_JIT)
+def _add(x, scale, y):
+    for i in range(len(x)):
+        x[i] += scale * y[i]
+
+
+@njit(**_JIT)
+def _lbfgs_step(G, h, floor, criterion, steps, changes, gains, n_pairs, newest):
+    """Two-loop recursion around `_newton_step`; the pairs lie in a ring that ends at `newest`."""
+    memory = len(steps)
+    Q = G.copy()
+    alphas = np.empty(memory)
+    for j in range(n_pairs):
+        i = (newest - j) % memory
+        alphas[i] = np.dot(steps[i], Q) / gains[i]
+        _add(Q, -alphas[i], changes[i])
+    E = _newton_step(Q, h, floor, criterion)
+    for j in range(n_pairs - 1, -1, -1):
+        i = (newest - j) % memory
+        beta = np.dot(changes[i], E) / gains[i]
+        _add(E, -alphas[i] - beta, steps[i])
+    return E
+
+
+@njit(**_JIT)
+def move(B, E, t, criterion):
+    """(I + tE) B, or B turned by the Cayley transform of tE."""
+    p = len(B)
+    if criterion == LIKELIHOOD:
+        return B + t * np.dot(E, B)
+    half = 0.5 * t * E
+    return np.ascontiguousarray(np.linalg.solve(np.eye(p) - half, B + np.dot(half, B)))
+
+
+@njit(**_JIT)
+def _search(C, w, B, E, slope, value, criterion, d, V):
+    """Halve the step until it lowers the objective; t = 0 says that none does."""
+    t = 1.0
+    for _ in range(_MAX_TRIALS):
+        trial = move(B, E, t, criterion)
+        sweep(C, w, trial, criterion, d, V)
+        reached = objective(d, w, trial, criterion)
+        if reached < value + _SLOPE * t * slope + _ROUNDING * max(1.0, abs(value)):
+            return t, trial, reached
+        t *= 0.5
+    return 0.0, B, value
+
+
+@njit(**_JIT)
+def _loop(C, w, B, criterion, tol, max_iter, memory):
+    K, p = C.shape[0], C.shape[1]
+    d, V = np.empty((K, p)), np.empty((p, p))
+    d_trial, V_trial = np.empty((K, p)), np.empty((p, p))
+    steps = np.empty((max(memory, 1), p * p))
+    changes, gains = np.empty_like(steps), np.empty(len(steps))
+    step, old_G = np.zeros(p * p), np.zeros(p * p)
+    n_pairs, newest, lbfgs, slow = 0, -1, False, 0
+    largest, smallest, value_then, since = 0.0, np.inf, np.inf, 0
+    history = np.empty(max_iter + 1)
+
+    sweep(C, w, B, criterion, d, V)
+    value = objective(d, w, B, criterion)
+    history[0] = value
+    n_iter, status, previous = 0, _STOPPED, np.inf
+    while True:
+        matrix_G = gradient(V, B, criterion)
+        G = matrix_G.ravel()
+        h = curvature(d, w, criterion)
+        norm = _scaled_norm(matrix_G, d, w, criterion)
+        unit = _separation(h, criterion)
+        if norm < tol * unit:
+            status = _CONVERGED
+            break
+        # The line search accepts rounding errors, so a run at machine precision ends here.
+        if norm < smallest:
+            smallest, value_then, since = norm, value, 0
+        else:
+            since += 1
+            if since >= 5 and value_then - value < 5 * _ROUNDING * max(1.0, abs(value)):
+                status = _STALLED
+                break
+        if n_iter == max_iter:
+            break
+
+        largest = max(largest, norm)
+        slow = slow + 1 if norm > 0.3 * previous and n_iter > 0 else 0
+        previous = norm
+        if lbfgs:
+            change = G - old_G
+            gain = np.dot(step, change)
+            if gain > 1e-4 * abs(np.dot(step, old_G)):
+                newest = (newest + 1) % memory
+                steps[newest], changes[newest], gains[newest] = step, change, gain
+                n_pairs = min(n_pairs + 1, memory)
+        elif memory > 0 and slow >= 2 and norm < 0.1 * largest:
+            lbfgs = True  # earlier, far from the optimum, the pairs mislead
+
+        t = 0.0
+        while t == 0.0:
+            step = _lbfgs_step(
+                G, h, _CLAMP * unit, criterion, steps, changes, gains, n_pairs, newest
+            )
+            slope = np.dot(G, step)
+            if slope < 0.0:
+                t, B, value = _search(
+                    C, w, B, step.reshape(p, p), slope, value, criterion, d_trial, V_trial
+                )
+            if t == 0.0 and n_pairs == 0:
+                break
+            if t == 0.0:
+                n_pairs = 0
+        if t == 0.0:
+            status = _STALLED
+            break
+        step *= t
+        old_G = G
+        d, d_trial = d_trial, d
+        V, V_trial = V_trial, V
+        n_iter += 1
+        history[n_iter] = value
+    return B, d, history[: n_iter + 1].copy(), norm, unit, status
