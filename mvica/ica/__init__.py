@@ -9,7 +9,7 @@ _PUBLIC = {
     "PermICA": "mvica.ica.baselines",
     "groupica": "mvica.ica.functions",
     "multiview_ica": "mvica.ica.functions",
-    "multiview_ica_objective": "mvica.ica.multiview_ica",
+    "multiview_ica_objective": "mvica.ica.solve",
     "permica": "mvica.ica.functions",
 }
 

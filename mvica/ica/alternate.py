@@ -19,7 +19,8 @@ def solve_alternate(views, W, density, kinds, *, noise, tol, max_iter, callback=
     score_step = score_step_for(views.Z, density, kinds)
     objective = MultiViewObjective(views, noise, score_step)
     singles = [StackedViews(views.Z[v * p : (v + 1) * p], 1) for v in range(m)]
-    point, history, message = objective.start(W), [], "max_iter reached"
+    point = objective.start(objective.rescale(W))
+    history, message = [], "max_iter reached"
     for n_iter in range(max_iter + 1):
         norm = float(np.abs(point.gradient).max())
         history.append(point.value)

@@ -10,12 +10,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from mvica._validation import Interval, StrOptions
 from mvica.base import MultiViewTransformer
-from mvica.ica.densities import NAMES, Density
+from mvica.ica.densities import NAMES, Density, super_gaussianity
 from mvica.ica.stacked import StackedViews
 from mvica.ica.summary import summarize
 from mvica.reduction.reduce import reduce_views, stack_reduced
 from mvica.reduction.regress import reduce_to_signals
 
+GAUSSIAN = 0.005  # super-Gaussianity below which two sources are not told apart
 REDUCTIONS = {"mcca", "pca", "grouppca", "srm"}
 
 SOLVER_CONSTRAINTS = {
@@ -45,6 +46,7 @@ class MultiViewICABase(MultiViewTransformer):
         W, kinds, result = self._solve(stacked, reduction.patterns)
         self._report_solver(result)
         self._report_sources(stacked, W, kinds, reduction)
+        self._warn_if_gaussian()
 
     def _report_solver(self, result):
         self.n_iter_ = max(result.n_iter, 1)
@@ -59,6 +61,18 @@ class MultiViewICABase(MultiViewTransformer):
                 f"Raise max_iter (now {self.max_iter}) or tol, or lower n_components: too many "
                 "components leave nothing shared to find.",
                 ConvergenceWarning,
+                stacklevel=5,
+            )
+
+    def _warn_if_gaussian(self):
+        kappa = super_gaussianity(np.ascontiguousarray(self.sources_.T))
+        gaussian = np.flatnonzero(np.abs(kappa) < GAUSSIAN)
+        if len(gaussian) > 1:
+            warnings.warn(
+                f"Components {gaussian.tolist()} are Gaussian to the eye of {type(self).__name__}: "
+                "it cannot tell them from their mixtures. A model that learns a noise level for "
+                "each view and component (ShICA) can.",
+                UserWarning,
                 stacklevel=5,
             )
 

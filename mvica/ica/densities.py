@@ -110,14 +110,24 @@ def _python_step(density, Y, dY, t, out, psi):
     return out, psi, sums / n
 
 
-def sub_gaussian(S):
-    """Tell which rows of `S` (p, n) look sub-Gaussian, by the sign of extended Infomax.
+def super_gaussianity(S):
+    """Measure heavy tails: ``E[1 - tanh^2 u] E[u^2] - E[u tanh u]`` at unit variance.
 
-    ``E[1 - tanh^2 u] E[u^2] - E[u tanh u]`` of the unit-variance signal is positive for
-    super-Gaussian signals, negative for sub-Gaussian ones.
+    The sign of this quantity is the switch of extended Infomax.
+
+    Parameters
+    ----------
+    S : ndarray of shape (p, n_samples)
+        Signals.
+
+    Returns
+    -------
+    kappa : ndarray of shape (p,)
+        Positive for super-Gaussian signals (Laplace .148), negative for sub-Gaussian ones (uniform
+        -.125), zero for Gaussian ones.
     """
     p, n = S.shape
     U = S / S.std(axis=1, keepdims=True)
     tanh, out = np.empty_like(U), np.empty_like(U)
-    _, _, sums = kernels_for(S).score_step(U, U, 0.0, np.zeros(p, dtype=bool), out, tanh)
-    return sums[:, 1] * sums[:, 3] < np.einsum("an,an->a", tanh, U) / n
+    _, tanh, sums = kernels_for(S).score_step(U, U, 0.0, np.zeros(p, dtype=bool), out, tanh)
+    return sums[:, 1] * sums[:, 3] - np.einsum("an,an->a", tanh, U) / n

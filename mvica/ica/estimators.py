@@ -9,7 +9,7 @@ from mvica._validation import Interval, StrOptions
 from mvica.ica.alternate import fit_new_view
 from mvica.ica.base import SOLVER_CONSTRAINTS, MultiViewICABase
 from mvica.ica.densities import component_densities
-from mvica.ica.multiview_ica import INITS, fit_stacked, mean_log_likelihood
+from mvica.ica.solve import INITS, fit_stacked, mean_log_likelihood
 from mvica.optim.progress import progress_bar
 
 
@@ -36,11 +36,11 @@ class MultiViewICA(MultiViewICABase):
         Noise variance of the model, relative to sources of about unit variance. It weighs the
         agreement of the views against the independence of the sources; the result depends little
         on it.
-    init : {"mcca", "permica", "groupica", "best", "random"} or ndarray, default="mcca"
+    init : {"mcca", "permica", "groupica", "best", "random"} or list of ndarray, default="mcca"
         Start: one ICA of the signals that the views share, one ICA a view with matched components,
         one ICA of the group's principal components, the better of the first two, random unmixings
-        (with `n_init`), or an array (n_views, n_components, n_components) of unmixings of the
-        reduced views.
+        (with `n_init`), or unmixings of shape (n_components, n_features_v), such as the
+        `components_` of a fit to be continued (warm start).
     solver : {"joint", "alternate"}, default="joint"
         "joint" moves all views together; "alternate" is the published algorithm, one view at a
         time, kept for comparison: same optimum, many more iterations.
@@ -144,7 +144,7 @@ class MultiViewICA(MultiViewICABase):
         **MultiViewICABase._parameter_constraints,
         **SOLVER_CONSTRAINTS,
         "noise": [Interval(Real, 0, None, closed="neither")],
-        "init": [StrOptions(set(INITS)), np.ndarray],
+        "init": [StrOptions(set(INITS)), list, tuple, np.ndarray],
         "solver": [StrOptions({"joint", "alternate"})],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "sources_estimate": [StrOptions({"mean", "mmse"})],

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mvica.ica.densities import score_step_for, sub_gaussian
+from mvica.ica.densities import score_step_for, super_gaussianity
 from mvica.ica.objective import MultiViewObjective
 from mvica.ica.stacked import side_by_side
 from mvica.optim.lbfgs import minimize
@@ -24,7 +24,7 @@ def solve_joint(
     views : StackedViews
         The data.
     W : ndarray of shape (m, p, p)
-        Where to start.
+        Where to start. Its scale is improved first, at the cost of one product.
     density : {"logcosh", "sub", "extended"} or Density
         Source density. ``"extended"`` finds each component's kind on the way, then freezes it, so
         that the last stretch minimises one function.
@@ -46,7 +46,8 @@ def solve_joint(
     def run(W, kinds, tol, tol_decrease, max_iter):
         objective = MultiViewObjective(views, noise, score_step_for(views.Z, density, kinds))
         limits = {"tol": tol, "tol_decrease": tol_decrease, "max_iter": max_iter}
-        return minimize(objective, objective.start(W), callback=callback, **limits)[1]
+        start = objective.start(objective.rescale(W))
+        return minimize(objective, start, callback=callback, **limits)[1]
 
     if density != "extended":
         return kinds, run(W, kinds, tol, tol_decrease, max_iter)
@@ -55,7 +56,7 @@ def solve_joint(
         result = run(W, kinds, LOOSE, np.inf, min(KIND_ITERATIONS, max_iter - n_iter))
         W, n_iter = result.x, n_iter + result.n_iter
         done.append(result.history[:-1])
-        found = sub_gaussian(views.mix(side_by_side(W)))
+        found = super_gaussianity(views.mix(side_by_side(W))) < 0
         if np.array_equal(found, kinds) or result.message == "interrupted":
             break
         kinds = found

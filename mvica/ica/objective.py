@@ -7,6 +7,8 @@ import numpy as np
 from mvica.ica.stacked import by_view, side_by_side
 
 REFRESH = 20  # steps after which the shared sources are computed anew, to remove rounding drift
+SCALE_ROUNDS = 10
+SCALE_TOL = 1e-2  # relative: the solver refines the scales anyway
 LOWEST_EIGENVALUE = 1e-3  # of the curvature blocks of a view that moves alone
 
 
@@ -57,6 +59,30 @@ class MultiViewObjective:
     def start(self, W):
         """Point at the unmixings `W` (m, p, p)."""
         return self._refreshed(W, np.empty_like(self._spare))
+
+    def rescale(self, W):
+        """Scale the rows of all `W_v` alike to where the objective is least: no product per round.
+
+        Newton's method on the logarithms of the p scales, which do not interact.
+        """
+        m, p = self.m, self.p
+        work = self._spare
+        Y = self.shared(W, np.empty_like(self._direction))
+        power = np.einsum("vac,vcd,vad->a", W, self.views.covariances, W, optimize=True)
+        spread = np.maximum(power - m * np.einsum("an,an->a", Y, Y) / Y.shape[1], 0) / self.noise
+        log_scale = np.zeros(p)
+        for _ in range(SCALE_ROUNDS):
+            scale = np.exp(log_scale)
+            scaled = np.multiply(Y, scale[:, None].astype(Y.dtype), out=self._direction)
+            _, psi, sums = self.score_step(scaled, scaled, 0.0, work[p:], work[:p])
+            pull = np.einsum("an,an->a", psi, scaled) / Y.shape[1]
+            gradient = pull + scale**2 * spread - m
+            curvature = sums[:, 2] + pull + 2 * scale**2 * spread
+            step = np.clip(gradient / np.maximum(curvature, 1e-3 * m), -1, 1)
+            log_scale -= step
+            if np.abs(step).max() < SCALE_TOL:
+                break
+        return W * np.exp(log_scale)[:, None]
 
     def precondition(self, point, vector, damping):
         """Inverse of the joint curvature, see `mvica.kernels.pairs_numba.precondition`."""

@@ -52,7 +52,7 @@ def fit_stacked(
     views : StackedViews
         The data.
     patterns : list of ndarray of shape (n_features_v, p)
-        Covariances of features and reduced signals, used by ``init="groupica"`` alone.
+        Covariances of features and reduced signals: they take `init` to the reduced views.
     density, noise, init, solver, max_iter, tol, n_init, random_state, n_jobs
         Parameters of `MultiViewICA`.
     callback : callable or None, default=None
@@ -82,7 +82,7 @@ def _starts(views, patterns, init, density, rng, n_jobs):
     """Yield the starting points that `init` asks for."""
     p = views.n_components
     if not isinstance(init, str):
-        W = unit_variance(views, _given_start(views, init))[0]
+        W = unit_variance(views, _given_start(init, patterns))[0]
         yield Start(W, initial_kinds(density, p), None)
     elif init == "random":
         W = np.linalg.qr(rng.standard_normal((views.n_views, p, p)))[0]
@@ -96,19 +96,26 @@ def _starts(views, patterns, init, density, rng, n_jobs):
             yield permica_start(views, density, n_jobs)[0]
 
 
-def _given_start(views, W):
-    W = np.asarray(W, dtype=np.float64)
-    m, p = views.n_views, views.n_components
-    if W.shape != (m, p, p):
+def _given_start(components, patterns):
+    """Unmixings (m, p, p) of the reduced views from unmixings of their features."""
+    shapes = [np.shape(U) for U in components]
+    expected = [A.T.shape for A in patterns]
+    if shapes != expected:
         raise ValueError(
-            f"init has shape {W.shape}, expected (n_views, n_components, n_components) = "
-            f"{(m, p, p)}: one unmixing of the reduced signals a view."
+            f"init has unmixings of shapes {shapes}, expected {expected}: one of shape "
+            "(n_components, n_features_v) a view, as `components_` of a fitted estimator."
         )
+    W = np.stack(
+        [np.asarray(U, dtype=np.float64) @ A for U, A in zip(components, patterns, strict=True)]
+    )
     if not np.all(np.isfinite(W)):
         raise ValueError("init holds NaN or infinite values: give finite unmixings.")
     singular = np.flatnonzero(np.linalg.cond(W) > 1 / np.finfo(np.float64).eps)
     if len(singular):
-        raise ValueError(f"init is singular for view {singular[0]}: give invertible unmixings.")
+        raise ValueError(
+            f"init is singular for view {singular[0]} after its reduction: give unmixings with "
+            "independent rows."
+        )
     return W
 
 
