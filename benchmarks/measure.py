@@ -2,12 +2,14 @@
 
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
-from benchmarks.solvers import NOISE, REFERENCE
-from mvica.ica.multiview_ica import multiview_ica_objective
+from benchmarks.solvers import NOISE, OURS
+from mvica.ica.solve import multiview_ica_objective
 from mvica.metrics import amari_distance
+
+PATIENCE = 100.0  # seconds of timed runs after which a solver is not run again
 
 
 @dataclass(frozen=True)
@@ -18,13 +20,14 @@ class Row:
     size: str
     solver: str
     seconds: float
-    first_call_seconds: float
+    runs: int
     n_iter: int | None
     objective: float
     amari: float
+    first_call_seconds: float
     warning: str
-    speedup: float | None = None  # how many times faster than the reference
-    objective_gap: float | None = None  # objective above the reference's; negative is better
+    time_ratio: float | None = None  # times the seconds of this package
+    objective_gap: float | None = None  # objective above this package's: positive is worse
 
 
 def compare(workload, solvers, repeats):
@@ -40,8 +43,8 @@ def compare(workload, solvers, repeats):
         for run in runs:
             run.time_once()
     rows = [run.row(workload, data) for run in runs]
-    reference = next((row for row in rows if row.solver == REFERENCE), None)
-    return [_relative_to(row, reference) for row in rows]
+    ours = next((row for row in rows if row.solver == OURS), None)
+    return [_relative_to(row, ours) for row in rows]
 
 
 class _Run:
@@ -55,13 +58,14 @@ class _Run:
         """Fit before the timing: load kernels, count iterations, keep warnings."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            self.first_seconds, self.fit = _timed(self.solver.fit, self.data)
+            fit = self.solver.first_fit or self.solver.fit
+            self.first_seconds, self.fit = _timed(fit, self.data)
         self.warning = "; ".join(sorted({str(w.message).splitlines()[0] for w in caught}))
         self.n_iter = self.fit.n_iter
-        if self.solver.count is not None:
-            self.n_iter = self.solver.count(self.data)
 
     def time_once(self):
+        if sum(self.seconds) > PATIENCE:
+            return
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # reported from the first call
             seconds, self.fit = _timed(self.solver.fit, self.data)
@@ -73,10 +77,11 @@ class _Run:
             size=workload.size,
             solver=self.solver.name,
             seconds=median(self.seconds),
-            first_call_seconds=self.first_seconds,
+            runs=len(self.seconds),
             n_iter=self.n_iter,
             objective=multiview_ica_objective(data.views, self.fit.unmixings, noise=NOISE),
             amari=amari_distance(self.fit.unmixings, data.mixings),
+            first_call_seconds=self.first_seconds,
             warning=self.warning,
         )
 
@@ -87,13 +92,8 @@ def _timed(function, *arguments):
     return time.process_time() - start, result
 
 
-def _relative_to(row, reference):
-    if reference is None or row is reference:
+def _relative_to(row, ours):
+    if ours is None or row is ours:
         return row
-    return Row(
-        **{
-            **vars(row),
-            "speedup": reference.seconds / row.seconds,
-            "objective_gap": row.objective - reference.objective,
-        }
-    )
+    gap = row.objective - ours.objective
+    return replace(row, time_ratio=row.seconds / ours.seconds, objective_gap=gap)

@@ -38,8 +38,8 @@ def header(repeats):
     """Say where, when and with what the figures were measured."""
     with_versions = ", ".join(f"{name} {number}" for name, number in versions().items())
     return (
-        f"Measured on {date.today()}, {cpu_name()}, one thread, medians of {repeats} runs that "
-        f"take turns, in processor seconds.\nVersions: {with_versions}.\n"
+        f"Measured on {date.today()}, {cpu_name()}, one thread, medians of up to {repeats} runs "
+        f"that take turns, in processor seconds.\nVersions: {with_versions}.\n"
     )
 
 
@@ -47,7 +47,7 @@ def markdown(records):
     """Return a Markdown table of dictionaries that share their keys."""
     columns = list(records[0])
     lines = [columns, ["---"] * len(columns)]
-    lines += [[_cell(record[column]) for column in columns] for record in records]
+    lines += [[_cell(column, record[column]) for column in columns] for record in records]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
@@ -59,9 +59,9 @@ def write_csv(path, records):
         writer.writerows(records)
 
 
-def _cell(value):
+def _cell(column, value):
     if value is None:
         return ""
-    if isinstance(value, float):
-        return f"{value:.4g}" if abs(value) < 100 else f"{value:.3f}"
-    return str(value)
+    if column == "objective":
+        return f"{value:.6f}"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)

@@ -7,7 +7,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from mvica import MultiViewICA, SharedResponseModel
+from mvica import MultiViewICA
 from mvica.metrics import amari_distance
 
 LAPLACE = np.random.Generator.laplace
@@ -49,8 +49,7 @@ def test_data_with_an_offset(offset):
 
 def test_one_view_is_plain_ica():
     views, mixings = make_views(m=1, sigma=0.0)
-    with pytest.warns(UserWarning, match="one view"):
-        estimator = MultiViewICA(random_state=0).fit(views)
+    estimator = MultiViewICA(random_state=0).fit(views)
     assert estimator.converged_
     assert np.isfinite(estimator.objective_)
     assert np.isnan(estimator.agreement_).all()
@@ -83,14 +82,14 @@ def test_rank_deficient_view_is_reduced_to_its_rank_with_a_warning():
 
 
 def test_too_many_components_are_refused_before_the_fit():
-    views, _ = make_views(p=4, widths=[6, 5, 6])
-    with pytest.raises(ValueError, match=r"(?s)view 1.*5"):
+    views, _ = make_views(p=6, widths=[6, 5, 6])
+    with pytest.raises(ValueError, match=r"view 1 of shape \(2000, 5\).*at most 5"):
         MultiViewICA(n_components=6).fit(views)
 
 
 def test_fewer_samples_than_components_are_refused():
     views, _ = make_views(p=10, n=6)
-    with pytest.raises(ValueError, match=r"(?s)6 samples|samples.*6"):
+    with pytest.raises(ValueError, match=r"view 0 of shape \(6, 10\).*at most 5"):
         MultiViewICA(n_components=10).fit(views)
 
 
@@ -189,6 +188,8 @@ def test_same_seed_same_result_and_global_generator_untouched():
 
 
 def test_shared_response_of_new_samples_forgets_no_mean():
+    from mvica import SharedResponseModel
+
     views, _ = make_views(p=3, widths=[8, 9, 10])
     model = SharedResponseModel(n_components=3, random_state=0).fit(views)
     shifted = SharedResponseModel(n_components=3, random_state=0).fit([v + 5.0 for v in views])
