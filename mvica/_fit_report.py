@@ -189,8 +189,8 @@ def _mixings(pictures):
         "How a component shows in the features of each view: change of the feature, in its own "
         "standard deviations, for one standard deviation of the view's source.",
     ) + report.paragraph(
-        "The mixing matrices in the units of the data are in mixings.csv; where the reader divided a "
-        "feature by a number, that number is in the column divided_by."
+        "The mixing matrices in the units of the data are in mixings.csv; where the reader divided "
+        "a feature by a number, that number is in the column divided_by."
     )
 
 

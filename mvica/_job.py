@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import warnings
 from dataclasses import dataclass
 
@@ -75,7 +76,7 @@ def fit_recordings(estimator, recordings):
         try:
             estimator.fit(X)
         except (ValueError, TypeError) as error:
-            raise FitError(str(error)) from error
+            raise FitError(_with_files(str(error), recordings)) from error
     messages += dict.fromkeys(str(warning.message) for warning in caught)
     sources = estimator.transform(X)
     explained = np.array([_explained(X_v, sources) for X_v in X.views])
@@ -86,6 +87,16 @@ def fit_recordings(estimator, recordings):
             "samples for so many features. --reduction pca, fewer features or more samples help"
         )
     return Fit(estimator, recordings, X, sources, explained, chance, messages)
+
+
+def _with_files(message, recordings):
+    """Name the file behind every "view 0" of an estimator's message."""
+
+    def named(found):
+        v = int(found[1])
+        return f"{found[0]} ({recordings[v].path})" if v < len(recordings) else found[0]
+
+    return re.sub(r"\bview (\d+)\b", named, message)
 
 
 def _explained(X_v, S):

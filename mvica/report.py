@@ -8,7 +8,7 @@ CSS = """
   --ink: #1a2230; --soft: #5a6575; --line: #d9dee6; --accent: #08306b; }
 * { box-sizing: border-box; }
 body { margin: 0; color: var(--ink); background: #f4f6f9;
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; }
 main, header { max-width: 1100px; margin: 0 auto; padding: 0 24px; }
 header { padding-top: 32px; }
 h1 { font-size: 1.7rem; margin: 0; }
