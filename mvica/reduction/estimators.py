@@ -121,8 +121,9 @@ class GroupPCA(SharedComponents):
     ----------
     n_components : int, default=None
         Number of components. None keeps the smallest numerical rank of the views.
-    max_iter : int, default=100
-        Largest number of rounds of the subspace iteration.
+    max_iter : int, default=50
+        Largest number of rounds of the subspace iteration. A dense solver takes over then, unless
+        there are so many views that their joint covariance is not formed.
     tol : float, default=1e-8
         Stop when the subspace moves by less than this between two rounds.
     view_sizes : int or sequence of int, default=None
@@ -198,7 +199,7 @@ class GroupPCA(SharedComponents):
     def __init__(
         self,
         n_components=None,
-        max_iter=100,
+        max_iter=50,
         tol=1e-8,
         view_sizes=None,
         output="shared",
@@ -248,8 +249,9 @@ class MultisetCCA(SharedComponents):
         Principal directions of each view that may be used. With few samples a direction, views of
         pure noise agree by chance: "auto" takes ``max(n_components, n_samples // 10)``, None
         takes all (the numerical rank).
-    max_iter : int, default=100
-        Largest number of rounds of the subspace iteration.
+    max_iter : int, default=50
+        Largest number of rounds of the subspace iteration. A dense solver takes over then, unless
+        there are so many views that their joint covariance is not formed.
     tol : float, default=1e-8
         Stop when the subspace moves by less than this between two rounds.
     view_sizes : int or sequence of int, default=None
@@ -333,7 +335,7 @@ class MultisetCCA(SharedComponents):
         self,
         n_components=None,
         n_directions="auto",
-        max_iter=100,
+        max_iter=50,
         tol=1e-8,
         view_sizes=None,
         output="shared",

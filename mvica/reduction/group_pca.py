@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from mvica.reduction.stacking import by_view, coordinates_operator
+from mvica.reduction.stacking import by_view, coordinates_moment, scaled_moment, times
 from mvica.reduction.subspace import block_size, leading_subspace
 
 
@@ -33,7 +33,7 @@ class GroupComponents:
     converged: bool
 
 
-def group_components(views, pcas, n_components, *, random_state, tol=1e-8, max_iter=100):
+def group_components(views, pcas, n_components, *, random_state, tol=1e-8, max_iter=50):
     """Group PCA of views given by their principal components.
 
     Parameters
@@ -48,7 +48,7 @@ def group_components(views, pcas, n_components, *, random_state, tol=1e-8, max_i
         Draws the start of the subspace iteration.
     tol : float, default=1e-8
         Stop when the span moves by less than this.
-    max_iter : int, default=100
+    max_iter : int, default=50
         Largest number of rounds.
 
     Returns
@@ -57,9 +57,9 @@ def group_components(views, pcas, n_components, *, random_state, tol=1e-8, max_i
     """
     spreads = np.concatenate([np.sqrt(pca.variances / pca.total_variance) for pca in pcas])
     spreads = spreads[:, None]
-    product = coordinates_operator(views, pcas, block_size(len(spreads), n_components))
+    moment = coordinates_moment(views, pcas, block_size(len(spreads), n_components))
     found = leading_subspace(
-        lambda Q: spreads * product(spreads * Q),
+        scaled_moment(moment, spreads),
         len(spreads),
         n_components,
         random_state=random_state,
@@ -76,7 +76,7 @@ def group_components(views, pcas, n_components, *, random_state, tol=1e-8, max_i
     weights = spreads * found.vectors / np.sqrt(found.values)
     return GroupComponents(
         weights=[block.T for block in by_view(weights, pcas)],
-        regressions=[block.T for block in by_view(product(weights), pcas)],
+        regressions=[block.T for block in by_view(times(moment, weights), pcas)],
         variances=found.values,
         n_iter=found.n_iter,
         converged=found.converged,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from mvica.reduction.stacking import coordinates_operator, signals_operator
+from mvica.reduction.stacking import coordinates_moment, signals_moment
 from mvica.reduction.subspace import block_size, leading_subspace
 
 
@@ -30,7 +30,7 @@ class MultisetCCAResult:
     converged: bool
 
 
-def multiset_cca(whitened, n_components, *, random_state=None, tol=1e-8, max_iter=100, moment=None):
+def multiset_cca(whitened, n_components, *, random_state=None, tol=1e-8, max_iter=50, moment=None):
     """Multiset CCA of whitened views: leading eigenvectors of their stacked second moment.
 
     Parameters
@@ -43,8 +43,9 @@ def multiset_cca(whitened, n_components, *, random_state=None, tol=1e-8, max_ite
         Draws the start of the subspace iteration.
     tol : float, default=1e-8
         Stop when the span moves by less than this. 1e-3 is enough to start an ICA.
-    max_iter : int, default=100
-        Largest number of rounds.
+    max_iter : int, default=50
+        Largest number of rounds. A dense solver takes over then, unless there are so many signals
+        that their moment is not formed.
     moment : ndarray of shape (N, N), default=None
         ``whitened @ whitened.T / n_samples`` when it is already known.
 
@@ -68,15 +69,13 @@ def multiset_cca(whitened, n_components, *, random_state=None, tol=1e-8, max_ite
     >>> np.round(result.eigenvalues, 6)
     array([2., 2.])
     """
+    size = len(whitened if moment is None else moment)
     if moment is None:
-        size = len(whitened)
-        apply = signals_operator(whitened, block_size(size, n_components))
-    else:
-        size, apply = len(moment), moment.__matmul__
-    return _iterate(apply, size, n_components, random_state, tol, max_iter)
+        moment = signals_moment(whitened, block_size(size, n_components))
+    return _solve(moment, size, n_components, random_state, tol, max_iter)
 
 
-def shared_directions(views, pcas, n_components, *, random_state, tol=1e-8, max_iter=100):
+def shared_directions(views, pcas, n_components, *, random_state, tol=1e-8, max_iter=50):
     """Multiset CCA of views given by their principal components, each whitened.
 
     Returns the record of `multiset_cca`; its directions combine the whitened coordinates of the
@@ -85,13 +84,13 @@ def shared_directions(views, pcas, n_components, *, random_state, tol=1e-8, max_
     size = sum(pca.n_directions for pca in pcas)
     if len(views) == 1:
         return MultisetCCAResult(np.eye(size, n_components), np.ones(n_components), 1, True)
-    apply = coordinates_operator(views, pcas, block_size(size, n_components))
-    return _iterate(apply, size, n_components, random_state, tol, max_iter)
+    moment = coordinates_moment(views, pcas, block_size(size, n_components))
+    return _solve(moment, size, n_components, random_state, tol, max_iter)
 
 
-def _iterate(apply, size, n_components, random_state, tol, max_iter):
+def _solve(moment, size, n_components, random_state, tol, max_iter):
     found = leading_subspace(
-        apply, size, n_components, random_state=random_state, tol=tol, max_iter=max_iter
+        moment, size, n_components, random_state=random_state, tol=tol, max_iter=max_iter
     )
     if not found.converged:
         warnings.warn(

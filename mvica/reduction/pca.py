@@ -86,7 +86,8 @@ def principal_components(X, *, max_directions=None):
     total = float(np.sum(values))
     rank = int(np.sum(values > _rounding_variance(values[0], total, mean, X)))
     k = rank if max_directions is None else min(rank, max_directions)
-    kept = np.ascontiguousarray(vectors[:, :k] if d > n else vectors[:, :k].T)
+    kept = vectors[:, :k] * _signs(vectors[:, :k])
+    kept = np.ascontiguousarray(kept if d > n else kept.T)
     return PrincipalComponents(
         mean=mean,
         variances=values[:k].copy(),
@@ -95,6 +96,16 @@ def principal_components(X, *, max_directions=None):
         rank=rank,
         total_variance=total,
     )
+
+
+def _signs(vectors):
+    """Signs that make positive the first of the largest entries of each column.
+
+    Entries within one percent of the largest count as ties, which rounding must not decide.
+    """
+    sizes = np.abs(vectors)
+    first = np.argmax(sizes > 0.99 * sizes.max(axis=0), axis=0)
+    return np.sign(vectors[first, np.arange(vectors.shape[1])])
 
 
 def _rounding_variance(largest, total, mean, X):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from mvica.reduction.stacking import by_view, coordinates_operator
+from mvica.reduction.stacking import by_view, coordinates_moment, scaled_moment, times
 from mvica.reduction.subspace import leading_subspace
 
 NOISE_FLOOR = np.finfo(np.float64).eps  # relative to the variance of the view: exact fits
@@ -67,13 +67,13 @@ class _Moments:
         totals = np.array([pca.total_variance for pca in pcas])
         self.units = np.sqrt(totals if scale_views else np.full(len(totals), totals.mean()))
         self.powers = totals / self.units**2
-        self._product = coordinates_operator(views, pcas, n_vectors)
         pairs = zip(pcas, self.units, strict=True)
-        self._spreads = np.concatenate([np.sqrt(p.variances) / u for p, u in pairs])[:, None]
+        spreads = np.concatenate([np.sqrt(p.variances) / u for p, u in pairs])[:, None]
+        self.moment = scaled_moment(coordinates_moment(views, pcas, n_vectors), spreads)
 
     def times(self, T):
         """Covariances (N, p) of the stacked coordinates with ``T.T @ stacked``."""
-        return self._spreads * self._product(self._spreads * T)
+        return times(self.moment, T)
 
     def per_row(self, values):
         """Repeat one value a view on all its rows, as a column."""
@@ -154,7 +154,7 @@ def _start(moments, p, random_state):
     """Bases from the group PCA, then the noise and source variances of their mean source."""
     size = sum(moments.sizes)
     found = leading_subspace(
-        moments.times, size, p, random_state=random_state, tol=1e-8, max_iter=100
+        moments.moment, size, p, random_state=random_state, tol=1e-8, max_iter=50
     )
     B, _ = moments.polar(found.vectors * np.sqrt(found.values))
     m = len(moments.sizes)

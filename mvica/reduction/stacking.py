@@ -79,23 +79,35 @@ def by_view(stacked, pcas):
     return np.split(stacked, np.cumsum([pca.n_directions for pca in pcas])[:-1])
 
 
-def coordinates_operator(views, pcas, n_vectors):
-    """Product ``Q -> M Q`` with the second moment M (N, N) of the whitened coordinates.
+def coordinates_moment(views, pcas, n_vectors):
+    """Second moment M (N, N) of the whitened coordinates, or its product ``Q -> M Q``.
 
     M is formed once in one pass over the views when that is cheaper for blocks of `n_vectors`
     vectors; otherwise the coordinates are stored and M, N by N, never is.
     """
     size = sum(pca.n_directions for pca in pcas)
     if _worth_forming(size, len(views[0]), n_vectors):
-        return stacked_moment(views, pcas).__matmul__
+        return stacked_moment(views, pcas)
     return _two_products(stack_coordinates(views, pcas))
 
 
-def signals_operator(Z, n_vectors):
-    """Product ``Q -> Z Z^T Q / n`` for stored signals Z (N, n), forming the moment if cheaper."""
+def signals_moment(Z, n_vectors):
+    """Second moment of stored signals Z (N, n), or its product ``Q -> Z Z^T Q / n`` if cheaper."""
     if _worth_forming(*Z.shape, n_vectors):
-        return second_moment(Z).__matmul__
+        return second_moment(Z)
     return _two_products(Z)
+
+
+def times(moment, Q):
+    """Product of a moment, formed or not, with vectors Q (N, q)."""
+    return moment(Q) if callable(moment) else moment @ Q
+
+
+def scaled_moment(moment, scales):
+    """Moment of the signals multiplied by `scales` (N, 1), formed if the given one is."""
+    if callable(moment):
+        return lambda Q: scales * moment(scales * Q)
+    return scales * moment * scales.T
 
 
 def _worth_forming(size, n, n_vectors):

@@ -20,10 +20,10 @@ class LeadingSubspace:
         Orthonormal columns, by decreasing eigenvalue.
     values : ndarray of shape (n_vectors,)
     n_iter : int
-        Rounds done; 1 when the block is the whole space, where one round is exact.
+        Rounds done; one is exact when the block is the whole space.
     converged : bool
     change : float
-        Distance between the last two subspaces (Frobenius norm of the part that left).
+        How far the subspace moved in the last round; 0 for an exact solution.
     """
 
     vectors: np.ndarray
@@ -38,8 +38,8 @@ def block_size(size, n_vectors):
     return min(n_vectors + min(10, n_vectors), size)
 
 
-def leading_subspace(apply, size, n_vectors, *, random_state, tol, max_iter):
-    """Leading eigenvectors of the operator `apply`, of shape (size, size).
+def leading_subspace(matrix, size, n_vectors, *, random_state, tol, max_iter):
+    """Leading eigenvectors of a matrix, given as such or by its products.
 
     Each round is a Rayleigh-Ritz step followed by a Chebyshev filter that damps the eigenvalues
     below the smallest Ritz value of the block. The stop looks at the `n_vectors` leading Ritz
@@ -47,8 +47,9 @@ def leading_subspace(apply, size, n_vectors, *, random_state, tol, max_iter):
 
     Parameters
     ----------
-    apply : callable
-        Product with the matrix: (size, q) to (size, q), float64.
+    matrix : ndarray of shape (size, size) or callable
+        Symmetric positive semi-definite matrix, or its product (size, q) to (size, q), in float64.
+        A dense solver finishes what the rounds do not reach if the matrix itself is given.
     size : int
         Order of the matrix.
     n_vectors : int
@@ -56,7 +57,8 @@ def leading_subspace(apply, size, n_vectors, *, random_state, tol, max_iter):
     random_state : int, RandomState or None
         Draws the starting block.
     tol : float
-        Stop when the subspace moves by less than this between two rounds.
+        Stop when the subspace moves by less than this between two rounds, or when it is invariant
+        to a thousandth of this (equal eigenvalues: many answers are right).
     max_iter : int
         Largest number of rounds.
 
@@ -68,29 +70,33 @@ def leading_subspace(apply, size, n_vectors, *, random_state, tol, max_iter):
     --------
     >>> import numpy as np
     >>> D = np.diag(np.arange(100.0))
-    >>> found = leading_subspace(
-    ...     D.__matmul__, 100, 2, random_state=0, tol=1e-8, max_iter=100
-    ... )
+    >>> found = leading_subspace(D, 100, 2, random_state=0, tol=1e-8, max_iter=100)
     >>> np.round(found.values, 6), found.converged
     (array([99., 98.]), True)
     """
+    apply = matrix if callable(matrix) else matrix.__matmul__
     q = block_size(size, n_vectors)
     start = check_random_state(random_state).standard_normal((size, q))
-    V = qr(start, mode="economic", check_finite=False)[0]
-    old, change, n_iter = None, np.inf, 0
-    while n_iter < max_iter:
+    block, old, change, n_iter = start, None, np.inf, 0
+    while change >= tol and n_iter < max_iter:
         n_iter += 1
+        V = qr(block, mode="economic", check_finite=False)[0]
         V, MV, values = _ritz(V, apply(V))
-        leading = V[:, :n_vectors]
-        if q == size:
-            change = 0.0
-        elif old is not None:
-            change = float(np.linalg.norm(leading - old @ (old.T @ leading)))
-        if change < tol:
-            break
-        old = leading
-        V = qr(_filtered(apply, V, MV, values), mode="economic", check_finite=False)[0]
+        leading, products = V[:, :n_vectors], MV[:, :n_vectors]
+        change = 0.0 if q == size else _change(leading, old, products, values[:n_vectors])
+        if change >= tol:
+            old, block = leading, _filtered(apply, V, MV, values, n_vectors)
+    if change >= tol and not callable(matrix):
+        values, vectors = eigh(matrix, subset_by_index=[size - n_vectors, size - 1])
+        values, leading, change = values[::-1], vectors[:, ::-1], 0.0
     return LeadingSubspace(leading, values[:n_vectors], n_iter, change < tol, change)
+
+
+def _change(leading, old, products, values):
+    """Distance to the old subspace, or a thousand times the relative residual if smaller."""
+    moved = np.inf if old is None else np.linalg.norm(leading - old @ (old.T @ leading))
+    residual = np.linalg.norm(products - leading * values)
+    return float(min(moved, 1e3 * residual / values[-1]) if values[-1] > 0 else moved)
 
 
 def _ritz(V, MV):
@@ -101,18 +107,21 @@ def _ritz(V, MV):
     return V @ U, MV @ U, values
 
 
-def _filtered(apply, V, MV, values):
-    """Chebyshev polynomial of the matrix, scaled to damp [0, values[-1]], applied to V."""
-    if values[-1] <= 0:
+def _filtered(apply, V, MV, values, n_vectors):
+    """Chebyshev polynomial of the matrix, scaled to damp [0, bound], applied to V."""
+    bound = values[-1]
+    if bound > 0.995 * values[n_vectors - 1]:  # equal eigenvalues: do not damp the wanted ones
+        bound *= 0.9
+    if bound <= 0:
         return MV
-    scale = 2.0 / values[-1]
+    scale = 2.0 / bound
     previous, current = V, scale * MV - V
-    for _ in range(_degree(values) - 1):
+    for _ in range(_degree(values[0] / bound) - 1):
         previous, current = current, 2.0 * (scale * apply(current) - current) - previous
     return current
 
 
-def _degree(values):
+def _degree(spread):
     """Degree of the filter, lowered where the spread it makes would cost digits."""
-    ratio = max(2.0 * values[0] / values[-1] - 1.0, 1.0 + 1e-9)
-    return int(np.clip(np.log(MAX_GROWTH) / np.arccosh(ratio), 1, DEGREE))
+    growth = np.arccosh(max(2.0 * spread - 1.0, 1.0 + 1e-9))
+    return int(np.clip(np.log(MAX_GROWTH) / growth, 1, DEGREE))

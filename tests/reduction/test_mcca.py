@@ -15,9 +15,7 @@ from mvica.reduction.pca import principal_components
 def shared_views(m, d, p, n, noise=1.0, seed=0):
     rng = np.random.default_rng(seed)
     S = rng.laplace(size=(n, p))
-    return [
-        S @ rng.standard_normal((p, d)) + noise * rng.standard_normal((n, d)) for _ in range(m)
-    ]
+    return [S @ rng.standard_normal((p, d)) + noise * rng.standard_normal((n, d)) for _ in range(m)]
 
 
 def exact_views(noise_variances, n=500, seed=0):
@@ -121,7 +119,8 @@ def test_coordinates_of_views_give_the_same(monkeypatch, size):
     assert np.sin(subspace_angles(direct.directions, found.directions)).max() < 1e-8
 
 
-def test_warns_at_the_cap_and_names_the_parameter():
+def test_warns_at_the_cap_and_names_the_parameter(monkeypatch):
+    monkeypatch.setattr(stacking, "GRAM_ROWS", 0)
     Z = whiten([np.random.default_rng(v).standard_normal((300, 20)) for v in range(5)])
     with pytest.warns(ConvergenceWarning, match=r"n_components=10 .*lower n_components or raise"):
         result = multiset_cca(Z, 10, random_state=0, max_iter=3)

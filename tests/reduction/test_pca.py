@@ -1,4 +1,4 @@
-"""Principal components of one view: against dense algebra, for any shape, dtype, offset and unit."""
+"""Principal components of one view against dense algebra: any shape, dtype, offset, unit."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def view(shape, rank=None, seed=0):
 def test_agrees_with_a_singular_value_decomposition(shape):
     X = view(shape)
     Xc = X - X.mean(axis=0)
-    left, singular, right = np.linalg.svd(Xc, full_matrices=False)
+    left, singular, _ = np.linalg.svd(Xc, full_matrices=False)
     rank = min(shape[0] - 1, shape[1])
     pca = principal_components(X)
     assert pca.rank == rank

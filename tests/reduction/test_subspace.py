@@ -55,8 +55,23 @@ def test_a_whole_space_takes_one_round():
 
 
 def test_says_when_it_has_not_converged():
-    _, M = symmetric(SPECTRA["flat"])
-    found = leading_subspace(M.__matmul__, len(M), 4, random_state=0, tol=1e-9, max_iter=3)
+    Q, M = symmetric(SPECTRA["flat"])
+    limits = {"random_state": 0, "tol": 1e-9, "max_iter": 3}
+    found = leading_subspace(M.__matmul__, len(M), 4, **limits)
     assert not found.converged
     assert found.n_iter == 3
     assert found.change > 1e-9
+    # A matrix, not only its products, lets a dense solver finish.
+    found = leading_subspace(M, len(M), 4, **limits)
+    assert found.converged
+    np.testing.assert_allclose(found.values, SPECTRA["flat"][:4], rtol=1e-12)
+    np.testing.assert_allclose(np.abs(Q[:, :4].T @ found.vectors), np.eye(4), atol=1e-9)
+
+
+def test_equal_eigenvalues_end_the_rounds():
+    """Any two vectors of a space of four are right."""
+    Q, M = symmetric(np.r_[np.full(4, 3.0), np.linspace(1, 0, 60)])
+    found = leading_subspace(M.__matmul__, 64, 2, random_state=0, tol=1e-8, max_iter=50)
+    assert found.converged
+    assert found.n_iter < 30
+    assert np.linalg.norm(Q[:, 4:].T @ found.vectors) < 1e-8
