@@ -279,19 +279,19 @@ class SharedResponseModel(MultiViewTransformer):
         return self
 
     def _append_view(self, X, S):
-        """Update of one view in EM, or in the Procrustes rounds, at fixed sources S."""
+        """Basis and gain of the regression on S; what S leaves out of the sources is not noise."""
         p = S.shape[1]
         pca = principal_components(X)
         check_n_components([X], [pca], p)
-        second = np.sum(np.mean(S**2, axis=0, dtype=np.float64))
-        if self.algorithm == "probabilistic":
-            second += np.sum(self._posterior_variances())
+        power = np.sum(np.mean(S**2, axis=0, dtype=np.float64))
+        unseen = np.sum(self._posterior_variances()) if self.algorithm == "probabilistic" else 0.0
         spread = np.sqrt(pca.variances)
         left, singular, right = np.linalg.svd(
             signal_regressions(pca, X, S) * spread, full_matrices=False
         )
-        scale = singular.sum() / second if self.scale_views else 1.0
-        residual = pca.total_variance - 2 * scale * singular.sum() + scale**2 * second
+        scale = singular.sum() / power if self.scale_views else 1.0
+        residual = pca.total_variance - 2 * scale * singular.sum()
+        residual += scale**2 * (power - unseen)
         basis = projection_map(pca, X, left @ right * spread)
         self.components_ = [*self.components_, basis / scale]
         self.mixing_ = [*self.mixing_, scale * basis.T]
