@@ -26,8 +26,7 @@ test: $(VENV)/.dev lint
 	$(TEST_ENV) $(BIN)/python -m pytest -n $(WORKERS)
 
 demo: $(VENV)/.demo
-	$(BIN)/mvica demo -o demo_report
-	@echo "The report is in demo_report/: open demo_report/index.html"
+	$(BIN)/mvica demo --force -o demo_report
 
 bench: $(VENV)/.dev
 	$(ONE_THREAD) $(BIN)/python -m benchmarks all

@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from sklearn.base import BaseEstimator
 
 import mvica
 
@@ -166,6 +167,15 @@ def test_readme_code_runs(tmp_path, monkeypatch):
     namespace = {}
     for block in blocks:
         exec(compile(block, "README.md", "exec"), namespace)
+
+
+def test_readme_table_lists_the_public_estimators():
+    table = re.findall(r"^\| `(\w+)` \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    values = {name: getattr(mvica, name) for name in PUBLIC}
+    estimators = [
+        n for n, v in values.items() if inspect.isclass(v) and issubclass(v, BaseEstimator)
+    ]
+    assert sorted(table) == sorted(estimators)
 
 
 def test_readme_links_to_files_that_exist():
