@@ -90,8 +90,8 @@ def chosen_features(names, types=None, *, picks=None, exclude=None, bads=()):
     """
     keys = [name.replace(" ", "") for name in names]
     types = [""] * len(keys) if types is None else list(types)
-    wanted = None if picks is None else _tokens("picks", picks, keys, types)
-    unwanted = _tokens("exclude", exclude or (), keys, types)
+    wanted = None if picks is None else _tokens("picks", picks, names, types)
+    unwanted = _tokens("exclude", exclude or (), names, types)
     bad_keys = {name.replace(" ", "") for name in bads}
     indices = []
     for i, (key, kind) in enumerate(zip(keys, types, strict=True)):
@@ -105,14 +105,14 @@ def chosen_features(names, types=None, *, picks=None, exclude=None, bads=()):
     return indices
 
 
-def _tokens(option, entries, keys, types):
-    present = set(keys) | {kind for kind in types if kind}
+def _tokens(option, entries, names, types):
+    present = {name.replace(" ", "") for name in names} | {kind for kind in types if kind}
     tokens = set()
     for entry in entries:
         token = entry.replace(" ", "")
         expanded = {"mag", "grad"} & present if token == "meg" else {token} & present
         if not expanded:
-            known = sorted({kind for kind in types if kind}) or list(keys)
+            known = sorted({kind for kind in types if kind}) or list(names)
             shown = ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
             raise ValueError(
                 f"{option} asks for {entry!r}, which it does not have (it has {shown})"

@@ -100,9 +100,10 @@ def _layout(path):
     if first is None:
         raise RecordingError(path, "is empty: it has no line of numbers")
     delimiter = _delimiter((second or first)[1])
-    head, body = _split(first[1], delimiter), _split((second or first)[1], delimiter)
-    if second is not None and delimiter != _delimiter(first[1]) and len(head) != len(body):
-        head = _split(first[1], _delimiter(first[1]))
+    body = _split((second or first)[1], delimiter)
+    head = _split(first[1], _delimiter(first[1]))
+    if len(body) > 1 and len(head) not in (len(body), len(body) - 1):
+        head = _split(first[1], delimiter)  # a comma inside a name of a table with blanks
     if not _is_header(head, body if second else None):
         names = _commented_names(comment, delimiter, len(head))
         return Layout(encoding, delimiter, first[0] - 1, names, len(head), False)

@@ -183,13 +183,14 @@ def _without_extension(name):
 
 
 def _read_fif(path, part, name, views, picks, exclude, several):
+    from mvica.meg.fif import read_fif
+
     if part is not None:
         raise RecordingError(path, f"has no part {part!r}: FILE:NAME is for .npz and .mat files")
     try:
-        from mvica.meg.fif import read_fif
+        return read_fif(path, name=name, views=views, picks=picks, exclude=exclude, prefix=several)
     except ImportError as error:
         raise RecordingError(path, f"cannot be read: {error}") from error
-    return read_fif(path, name=name, views=views, picks=picks, exclude=exclude, prefix=several)
 
 
 def _read_array_file(path, part, name, views, picks, exclude, transpose):
@@ -253,7 +254,7 @@ def _load_npy(path):
 
 def _load_npz(path, part):
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
             names = archive.files if part not in archive.files else [part]
             return {name: archive[name] for name in names}
     except (ValueError, EOFError, KeyError, MemoryError, zipfile.BadZipFile) as error:
@@ -261,7 +262,7 @@ def _load_npz(path, part):
 
 
 def _numpy_problem(error):
-    if "pickle" in str(error):
+    if "pickle" in str(error) or "Python objects" in str(error):
         return "is not an array file, or holds Python objects, which mvica never unpickles"
     return f"is not a readable array file ({error})"
 

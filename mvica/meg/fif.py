@@ -6,11 +6,6 @@ import numpy as np
 
 from mvica._recording import Recording, RecordingError, chosen_features
 
-try:
-    import mne
-except ImportError as error:  # pragma: no cover - needs an environment without MNE
-    raise ImportError('.fif files need MNE-Python: pip install "mvica[meg]"') from error
-
 QUIET = {"verbose": "ERROR"}
 PREFERRED = (("mag", "grad"), ("eeg",), ("seeg", "ecog", "dbs"), ("hbo", "hbr"), ("fnirs_od",))
 
@@ -18,7 +13,7 @@ PREFERRED = (("mag", "grad"), ("eeg",), ("seeg", "ecog", "dbs"), ("hbo", "hbr"),
 def read_fif(path, *, name, views="files", picks=None, exclude=None, prefix=False):
     """Read the view or views of one .fif file.
 
-    Active projections are applied and bad channels left out. Where several channel types are kept,
+    Projections are applied and bad channels left out. Where several channel types are kept,
     each type is divided by its standard deviation, so that magnetometers (tesla) and gradiometers
     (tesla per metre) weigh alike. Epochs are averaged by condition.
 
@@ -42,6 +37,8 @@ def read_fif(path, *, name, views="files", picks=None, exclude=None, prefix=Fals
 
     Raises
     ------
+    ImportError
+        If MNE-Python is not installed.
     RecordingError
         If MNE cannot read the file as Raw, Epochs or Evoked, or the channels are not there.
     """
@@ -61,6 +58,10 @@ def read_fif(path, *, name, views="files", picks=None, exclude=None, prefix=Fals
 
 def _conditions(path):
     """Labelled instances of the file; the label of a continuous recording is None."""
+    try:
+        import mne
+    except ImportError as error:
+        raise ImportError('.fif files need MNE-Python: pip install "mvica[meg]"') from error
     kind = mne.what(path)
     try:
         if kind == "raw":
