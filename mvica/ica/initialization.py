@@ -8,6 +8,7 @@ from scipy.optimize import linear_sum_assignment
 from mvica.ica.densities import initial_kinds
 from mvica.ica.joint import solve_joint
 from mvica.ica.stacked import StackedViews, by_view, side_by_side
+from mvica.optim.lbfgs import INTERRUPTED
 from mvica.optim.result import Result
 from mvica.parallel import map_views
 from mvica.reduction.mcca import multiset_cca
@@ -127,9 +128,13 @@ def permica_start(views, density, n_jobs=None, callback=None, **limits):
         Quality of the match, see `match_views`.
     """
     p = views.n_components
+    interrupted = []
 
     def one_view(v):
-        kinds, result = independent_components(views.Z[v * p : (v + 1) * p], density, **limits)
+        here = {**limits, "max_iter": 0} if interrupted else limits
+        kinds, result = independent_components(views.Z[v * p : (v + 1) * p], density, **here)
+        if result.message == INTERRUPTED:
+            interrupted.append(v)
         if callback is not None:
             callback(v + 1, result.objective, result.gradient_norm)
         return kinds, result
@@ -148,9 +153,9 @@ def _combined(results, W):
     n_iter = max(r.n_iter for r in results)
     history = sum(np.pad(r.history, (0, n_iter - r.n_iter), mode="edge") for r in results)
     worst = max(results, key=lambda r: (not r.converged, r.gradient_norm))
-    return Result(
-        W, history[-1], worst.gradient_norm, n_iter, worst.converged, history, worst.message
-    )
+    stopped = [r for r in results if r.message == INTERRUPTED]
+    message = INTERRUPTED if stopped else worst.message
+    return Result(W, history[-1], worst.gradient_norm, n_iter, worst.converged, history, message)
 
 
 def match_views(views, W):

@@ -7,7 +7,7 @@ import numpy as np
 from mvica.ica.densities import score_step_for, super_gaussianity
 from mvica.ica.objective import MultiViewObjective
 from mvica.ica.stacked import side_by_side
-from mvica.optim.lbfgs import minimize
+from mvica.optim.lbfgs import INTERRUPTED, minimize
 
 LOOSE = 1e-2  # gradient below which the kind of every component can be told
 KIND_ROUNDS = 10
@@ -51,15 +51,18 @@ def solve_joint(
 
     if density != "extended":
         return kinds, run(W, kinds, tol, tol_decrease, max_iter)
-    done, n_iter = [], 0
+    histories, n_iter = [], 0
     for _ in range(KIND_ROUNDS):
         result = run(W, kinds, LOOSE, np.inf, min(KIND_ITERATIONS, max_iter - n_iter))
         W, n_iter = result.x, n_iter + result.n_iter
-        done.append(result.history[:-1])
+        histories.append(result.history[:-1])
         found = super_gaussianity(views.mix(side_by_side(W))) < 0
-        if np.array_equal(found, kinds) or result.message == "interrupted":
+        if np.array_equal(found, kinds) or result.message == INTERRUPTED:
             break
         kinds = found
-    result = run(W, kinds, tol, tol_decrease, max_iter - n_iter)
-    history = np.concatenate([*done, result.history])
-    return kinds, replace(result, n_iter=n_iter + result.n_iter, history=history)
+    if result.message != INTERRUPTED:
+        result = run(W, kinds, tol, tol_decrease, max_iter - n_iter)
+        n_iter += result.n_iter
+        histories.append(result.history[:-1])
+    history = np.append(np.concatenate(histories), result.objective)
+    return kinds, replace(result, n_iter=n_iter, history=history)

@@ -1,6 +1,6 @@
 """MultiView ICA from reduced views: starting points, restarts, solver."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -15,6 +15,7 @@ from mvica.ica.initialization import (
     unit_variance,
 )
 from mvica.ica.joint import solve_joint
+from mvica.optim.lbfgs import INTERRUPTED
 from mvica.optim.result import Result
 
 INITS = ("mcca", "permica", "groupica", "best", "random")
@@ -72,9 +73,15 @@ def fit_stacked(
     best = None
     for _ in range(n_init):
         for start in _starts(views, patterns, init, density, rng, n_jobs):
-            kinds, result = solve(views, start.W, density, start.kinds, **options)
+            stopped = start.result is not None and start.result.message == INTERRUPTED
+            limits = {**options, "max_iter": 0} if stopped else options
+            kinds, result = solve(views, start.W, density, start.kinds, **limits)
+            if stopped:
+                result = replace(result, converged=False, message=INTERRUPTED)
             if best is None or result.objective < best.result.objective:
                 best = Solution(result.x, kinds, result)
+            if result.message == INTERRUPTED:
+                return best
     return best
 
 

@@ -12,6 +12,7 @@ from mvica.optim.result import Result
 
 MEMORY = 7
 MAX_TRIALS = 20
+INTERRUPTED = "interrupted"
 
 
 class Point(Protocol):
@@ -162,7 +163,7 @@ def minimize(model, point, *, tol, tol_decrease, max_iter, callback=None):
             if callback is not None:
                 callback(n_iter, point.value, np.abs(point.gradient).max())
     except KeyboardInterrupt:
-        message = "interrupted"
+        message = INTERRUPTED
     norm = float(np.abs(point.gradient).max())
     converged = message == "converged"
     return point, Result(
