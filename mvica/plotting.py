@@ -284,7 +284,8 @@ def _time_axis(n, times, segments):
     for start, end in zip(starts, [*starts[1:], n], strict=True):
         own = times[start:end]
         marks.append(start + int(np.argmin(np.abs(own))) if own[0] < 0 < own[-1] else start)
-    return x, label, (marks, [f"{times[mark]:.3g}" for mark in marks])
+    # Times of recordings carry float32 noise: without rounding, zero would read -1.5e-09.
+    return x, label, (marks, [f"{round(times[mark], 6) + 0:.3g}" for mark in marks])
 
 
 def _source_panel(ax, x, shared, by_view, estimator, c):

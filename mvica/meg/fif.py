@@ -62,35 +62,33 @@ def _conditions(path):
         import mne
     except ImportError as error:
         raise ImportError('.fif files need MNE-Python: pip install "mvica[meg]"') from error
+    # A raw file also opens as an empty list of averages, so the order counts.
+    for read in (_read_raw, _read_epochs, _read_evokeds):
+        try:
+            parts = read(mne, path)
+        except (OSError, ValueError, RuntimeError, AttributeError):
+            continue  # not of this kind; what it is instead is said below
+        if parts:
+            return _distinct(parts)
     kind = mne.what(path)
-    try:
-        if kind == "raw":
-            parts = [(None, mne.io.read_raw_fif(path, preload=True, **QUIET).apply_proj(**QUIET))]
-        elif kind == "epochs":
-            epochs = mne.read_epochs(path, **QUIET)
-            parts = [
-                (label, epochs[label].average(picks="all"))
-                for label in epochs.event_id
-                if len(epochs[label])
-            ]
-        elif kind == "evoked":
-            evokeds = mne.read_evokeds(path, **QUIET)
-            parts = [(evoked.comment, evoked) for evoked in evokeds if evoked.kind == "average"]
-        else:
-            raise RecordingError(path, _no_recording(kind))
-    except (OSError, ValueError, RuntimeError) as error:
-        if isinstance(error, RecordingError):
-            raise
-        raise RecordingError(path, f"MNE cannot read it: {error}") from error
-    if not parts:
-        raise RecordingError(path, "holds no average")
-    return _distinct(parts)
+    if kind in ("unknown", "raw", "epochs", "evoked"):
+        raise RecordingError(path, "is not a FIF file that MNE can read: damaged, or incomplete")
+    raise RecordingError(path, f"holds no recording (Raw, Epochs or Evoked) but: {kind}")
 
 
-def _no_recording(kind):
-    if kind == "unknown":
-        return "is not a FIF file that MNE can read"
-    return f"holds no recording (Raw, Epochs or Evoked) but: {kind}"
+def _read_raw(mne, path):
+    return [(None, mne.io.read_raw_fif(path, preload=True, **QUIET).apply_proj(**QUIET))]
+
+
+def _read_epochs(mne, path):
+    epochs = mne.read_epochs(path, **QUIET)
+    labels = [label for label in epochs.event_id if len(epochs[label])]
+    return [(label, epochs[label].average(picks="all")) for label in labels]
+
+
+def _read_evokeds(mne, path):
+    evokeds = mne.read_evokeds(path, **QUIET)
+    return [(evoked.comment, evoked) for evoked in evokeds if evoked.kind == "average"]
 
 
 def _distinct(parts):
