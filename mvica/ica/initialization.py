@@ -141,7 +141,7 @@ def permica_start(views, density, n_jobs=None, callback=None, **limits):
 
     fits = map_views(one_view, range(views.n_views), n_jobs)
     W = np.stack([result.x[0] for _, result in fits])
-    W /= np.sqrt(np.einsum("vac,vcd,vad->va", W, views.covariances, W, optimize=True))[:, :, None]
+    W /= np.sqrt(views.powers(W))[:, :, None]
     W, orders, scores = match_views(views, W)
     kinds = np.mean([k[order] for (k, _), order in zip(fits, orders, strict=True)], axis=0) > 0.5
     W = unit_variance(views, W)[0]

@@ -68,7 +68,7 @@ class MultiViewObjective:
         m, p = self.m, self.p
         work = self._spare
         Y = self.shared(W, np.empty_like(self._direction))
-        power = np.einsum("vac,vcd,vad->a", W, self.views.covariances, W, optimize=True)
+        power = self.views.powers(W).sum(axis=0)
         spread = np.maximum(power - m * np.einsum("an,an->a", Y, Y) / Y.shape[1], 0) / self.noise
         log_scale = np.zeros(p)
         for _ in range(SCALE_ROUNDS):
@@ -110,8 +110,8 @@ class MultiViewObjective:
         """Coefficients in t of the quadratic term at ``W + t move``, apart from that of ybar."""
         moved = move @ self.views.covariances
         still = W @ self.views.covariances
-        powers = np.vdot(still, W), 2 * np.vdot(moved, W), np.vdot(moved, move)
-        return np.array(powers) / (2 * self.noise)
+        powers = np.vdot(still, W) / 2, np.vdot(moved, W), np.vdot(moved, move) / 2
+        return [power / self.noise for power in powers]
 
     def combine(self, sums, quadratic, log_determinant):
         """Objective from its parts."""
@@ -192,9 +192,9 @@ class OneViewObjective(MultiViewObjective):
 
     def quadratic(self, W, move):
         """Coefficients in t of the quadratic term, the products with the other views included."""
-        own = super().quadratic(W, move) * (1 - self.share)
+        own = [(1 - self.share) * c for c in super().quadratic(W, move)]
         cross = np.vdot(self.correlation.mT, W), np.vdot(self.correlation.mT, move), 0.0
-        return own - np.array(cross) / self.noise
+        return [a - b / self.noise for a, b in zip(own, cross, strict=True)]
 
     def combine(self, sums, quadratic, log_determinant):
         """Objective from its parts."""
@@ -219,14 +219,16 @@ class _Line:
         self.move = direction @ point.x
         model.linear(self.move, model._direction)
         self.coefficients = model.quadratic(point.x, self.move)
+        self.identity = np.eye(model.p)
 
     def value(self, t):
         model, p = self.model, self.model.p
         ybar, work = self.start.work[p:], model._spare
         _, _, self.sums = model.score_step(ybar, model._direction, t, work[p:], work[:p])
-        relative = np.linalg.slogdet(np.eye(p) + t * self.direction)[1].sum()
+        relative = np.linalg.slogdet(self.identity + t * self.direction)[1].sum()
         self.t, self.log_determinant = t, self.start.log_determinant + relative
-        self.quadratic = self.coefficients @ (1.0, t, t * t)
+        constant, slope, curvature = self.coefficients
+        self.quadratic = constant + t * (slope + t * curvature)
         value = model.combine(self.sums, self.quadratic, self.log_determinant)
         return value if np.isfinite(value) else np.inf
 

@@ -40,6 +40,10 @@ class StackedViews:
             )
         return np.stack([second_moment(self.Z[v * p : (v + 1) * p]) for v in range(m)])
 
+    def powers(self, W):
+        """``E[y_vb^2]`` of the view sources of unmixings `W` (m, p, p), of shape (m, p)."""
+        return (W @ self.covariances * W).sum(axis=2)
+
     def mix(self, B, out=None):
         """``B Z``: signals (k, n) from coefficients (k, m p), in the precision of the data."""
         return np.matmul(np.asarray(B, dtype=self.Z.dtype), self.Z, out=out)

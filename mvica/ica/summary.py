@@ -68,7 +68,7 @@ def summarize(views, W, reduction):
     sign = np.where(np.einsum("an,an,an->a", S, S, S, dtype=np.float64) < 0, -1.0, 1.0)
     W = W * sign[:, None]
     S *= sign[:, None].astype(S.dtype)
-    k = np.einsum("vac,vcd,vad->va", W, views.covariances, W, optimize=True)
+    k = views.powers(W)
     q = np.einsum("vac,vca->va", W, cross * sign)
     return Summary(
         W=W,
