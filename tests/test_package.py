@@ -1,7 +1,9 @@
 """What users install and read first: the wheel, the imports, the public names and the README."""
 
+import importlib
 import inspect
 import os
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -11,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from numpydoc.docscrape import FunctionDoc
 from sklearn.base import BaseEstimator
 
 import mvica
@@ -155,6 +158,30 @@ def test_public_name_has_an_example(name):
         return
     assert re.search(r"^Examples\n-{8}$", inspect.getdoc(value) or "", re.MULTILINE)
     assert ">>> " in inspect.getdoc(value)
+
+
+def documented_functions():
+    """Public functions of the package and of its modules that say what is public in `__all__`."""
+    names = [info.name for info in pkgutil.walk_packages(mvica.__path__, "mvica.")]
+    modules = [importlib.import_module(name) for name in names if "._" not in name]
+    modules.append(importlib.import_module("mvica.data_fetchers"))
+    found = {f"mvica.{name}": getattr(mvica, name) for name in PUBLIC}
+    for module in modules:
+        found |= {
+            f"{module.__name__}.{n}": getattr(module, n) for n in getattr(module, "__all__", ())
+        }
+    return {name: value for name, value in sorted(found.items()) if inspect.isfunction(value)}
+
+
+@pytest.mark.parametrize("name", documented_functions())
+def test_function_documents_its_parameters_in_order(name):
+    function = documented_functions()[name]
+    documented = [
+        part.strip("` *")
+        for entry in FunctionDoc(function)["Parameters"]
+        for part in entry.name.split(",")
+    ]
+    assert documented == list(inspect.signature(function).parameters)
 
 
 # --- Texts -----------------------------------------------------------------------------------
