@@ -150,7 +150,7 @@ def separability(d, weights):
 
 
 def typical_separability(d, weights):
-    """Median separability of the pairs, at most 1: the unit of the stopping rule.
+    """Mean separability of the pairs, none above 1: the unit of the stopping rule.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def typical_separability(d, weights):
     float
     """
     pairs = separability(d, weights)[np.tril_indices(d.shape[1], -1)]
-    return float(np.clip(np.median(pairs), 1e-8, 1.0)) if len(pairs) else 1.0
+    return max(float(np.mean(np.minimum(pairs, 1.0))), 1e-8) if len(pairs) else 1.0
 
 
 def profile_angles(d, weights):

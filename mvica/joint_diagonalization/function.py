@@ -4,7 +4,6 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
-from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
 from mvica.joint_diagonalization.criteria import (
@@ -19,6 +18,7 @@ from mvica.joint_diagonalization.preparation import (
     prepare_rotation,
 )
 from mvica.joint_diagonalization.record import Diagonalization
+from mvica.parallel import map_views
 
 METHODS = ("quasi_newton", "pham", "uwedge", "ffdiag", "rotation", "frobenius", "jacobi")
 _LIKELIHOOD = ("quasi_newton", "pham", "rotation")
@@ -200,8 +200,7 @@ def joint_diagonalize_many(sets, method="quasi_newton", *, n_jobs=None, **option
     >>> len(results), all(result.converged for result in results)
     (5, True)
     """
-    solve = delayed(joint_diagonalize)
-    return Parallel(n_jobs, prefer="threads")(solve(C, method, **options) for C in sets)
+    return map_views(lambda C: joint_diagonalize(C, method, **options), sets, n_jobs)
 
 
 def _check_options(method, init, tol, max_iter, memory):

@@ -5,6 +5,7 @@ import numpy as np
 from mvica.joint_diagonalization.quasi_newton import LEAST_SQUARES, sweep
 from mvica.optim.result import Result
 
+_RIDGE = 1e-9  # of the fit of a pair, for proportional powers that cannot be told apart
 _FFDIAG_CAP = 0.9  # Frobenius norm of a step: below 1, I - step stays invertible
 
 
@@ -78,11 +79,8 @@ def wedge(d, Y, weights):
     ``Y_ab = sum_k w_k d_ka D_kab``.
     """
     z = (d * weights[:, None]).T @ d
-    powers = np.diag(z)
-    det = np.outer(powers, powers) - z**2
-    # Proportional profiles cannot be told apart: bound the step instead of dividing by zero.
-    det = np.maximum(det, 1e-12 * np.outer(powers, powers))
-    A = (powers[:, None] * Y.T - z * Y) / det
+    powers = (1.0 + _RIDGE) * np.diag(z)
+    A = (powers[:, None] * Y.T - z * Y) / (np.outer(powers, powers) - z**2)
     np.fill_diagonal(A, 0.0)
     return A
 

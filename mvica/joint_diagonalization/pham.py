@@ -81,8 +81,12 @@ def pair_sweep(D, B, w):
             h_ij, h_ji = np.dot(shares[i], D[j, j]), np.dot(shares[j], D[i, i])
             largest = max(largest, abs(g_ij) * rho[i] / rho[j], abs(g_ji) * rho[j] / rho[i])
             product = h_ij * h_ji
-            det = max(product - 1.0, 1e-9 * product)
-            u, v = (h_ji * g_ij - g_ji) / det, (h_ij * g_ji - g_ij) / det
+            if product - 1.0 > 1e-9:
+                u = (h_ji * g_ij - g_ji) / (product - 1.0)
+                v = (h_ij * g_ji - g_ij) / (product - 1.0)
+            else:  # proportional powers: no more than their correlation can be removed
+                ratio = np.sqrt(h_ji / h_ij)
+                u, v = 0.25 * (ratio * g_ij + g_ji), 0.25 * (g_ij + g_ji / ratio)
             factor = 2.0 / (1.0 + np.sqrt(max(0.0, 1.0 - 4.0 * u * v)))
             _combine(D, B, i, j, -factor * u, -factor * v)
             for k in range(K):

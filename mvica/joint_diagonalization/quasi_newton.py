@@ -21,6 +21,7 @@ _MESSAGES = {
 _JIT = {"cache": True, "nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
 _PRODUCT = 1_000_000  # multiply-adds of one matrix product: OpenBLAS is fastest up to here
 _CLAMP = 1e-4  # smallest determinant (or curvature) of a pair, relative to a typical one
+_LEAST_CLAMP = 1e-8  # and in absolute terms: below it, rounding would turn the rows at random
 _MAX_TRIALS = 12
 _SLOPE = 1e-4  # share of the predicted decrease that a step must reach
 _ROUNDING = 1e-14  # relative changes of the objective below this are rounding
@@ -169,17 +170,15 @@ def curvature(d, w, criterion):
 
 @njit(**_JIT)
 def _separation(h, criterion):
-    """Typical separability of the pairs: the unit of the stopping rule and of the clamp."""
+    """Mean separability of the pairs, none above 1: the unit of the stopping rule and the clamp."""
     p = len(h)
     if p < 2:
         return 1.0
-    values = np.empty(p * (p - 1) // 2)
-    position = 0
+    total = 0.0
     for a in range(p):
         for b in range(a):
-            values[position] = h[a, b] * h[b, a] - 1.0 if criterion == LIKELIHOOD else h[a, b]
-            position += 1
-    return min(max(np.median(values), 1e-8), 1.0)
+            total += min(h[a, b] * h[b, a] - 1.0 if criterion == LIKELIHOOD else h[a, b], 1.0)
+    return max(2.0 * total / (p * (p - 1)), 1e-8)
 
 
 @njit(**_JIT)
@@ -210,12 +209,19 @@ def _newton_step(Q, h, floor, criterion):
             if a == b:
                 continue
             ab, ba = a * p + b, b * p + a
-            if criterion == LIKELIHOOD:
-                # Clamping the determinant, not the eigenvalues, keeps the step scale-equivariant.
-                det = max(h[a, b] * h[b, a] - 1.0, floor)
-                E[ab] = -(h[b, a] * Q[ab] - Q[ba]) / det
-            else:
+            if criterion != LIKELIHOOD:
                 E[ab] = -2.0 * Q[ab] / max(h[a, b], floor)
+                continue
+            product = h[a, b] * h[b, a]
+            if product - 1.0 > floor:
+                E[ab] = -(h[b, a] * Q[ab] - Q[ba]) / (product - 1.0)
+            else:
+                # Powers nearly proportional: bound the weak eigenvalue of the block, after
+                # balancing it, so that the step does not depend on the scale of the rows.
+                ratio, root = np.sqrt(h[b, a] / h[a, b]), np.sqrt(product)
+                strong = 0.5 * (ratio * Q[ab] + Q[ba]) / (root + 1.0)
+                weak = 0.5 * (ratio * Q[ab] - Q[ba]) / max(root - 1.0, 0.5 * floor)
+                E[ab] = -strong - weak
     return E
 
 
@@ -247,10 +253,18 @@ def _lbfgs_step(G, h, floor, criterion, steps, changes, gains, n_pairs, newest):
 def move(B, E, t, criterion):
     """(I + tE) B, or B turned by the Cayley transform of tE."""
     p = len(B)
+    moved = np.dot(E, B)
+    share = t if criterion == LIKELIHOOD else 0.5 * t
+    for a in range(p):
+        for b in range(p):
+            moved[a, b] = B[a, b] + share * moved[a, b]
     if criterion == LIKELIHOOD:
-        return B + t * np.dot(E, B)
-    half = 0.5 * t * E
-    return np.ascontiguousarray(np.linalg.solve(np.eye(p) - half, B + np.dot(half, B)))
+        return moved
+    backward = np.empty((p, p))
+    for a in range(p):
+        for b in range(p):
+            backward[a, b] = (1.0 if a == b else 0.0) - share * E[a, b]
+    return np.dot(np.linalg.inv(backward), moved)
 
 
 @njit(**_JIT)
@@ -307,20 +321,20 @@ def _loop(C, w, B, criterion, tol, max_iter, memory):
         slow = slow + 1 if norm > 0.3 * previous and n_iter > 0 else 0
         previous = norm
         if lbfgs:
-            change = G - old_G
-            gain = np.dot(step, change)
-            if gain > 1e-4 * abs(np.dot(step, old_G)):
-                newest = (newest + 1) % memory
-                steps[newest], changes[newest], gains[newest] = step, change, gain
-                n_pairs = min(n_pairs + 1, memory)
+            old_slope = np.dot(step, old_G)
+            gain = np.dot(step, G) - old_slope
+            if gain > 1e-4 * abs(old_slope):
+                newest, n_pairs = (newest + 1) % memory, min(n_pairs + 1, memory)
+                gains[newest] = gain
+                for i in range(p * p):
+                    steps[newest, i], changes[newest, i] = step[i], G[i] - old_G[i]
         elif memory > 0 and slow >= 2 and norm < 0.1 * largest:
             lbfgs = True  # earlier, far from the optimum, the pairs mislead
 
+        floor = max(_CLAMP * unit, _LEAST_CLAMP)
         t = 0.0
         while t == 0.0:
-            step = _lbfgs_step(
-                G, h, _CLAMP * unit, criterion, steps, changes, gains, n_pairs, newest
-            )
+            step = _lbfgs_step(G, h, floor, criterion, steps, changes, gains, n_pairs, newest)
             slope = np.dot(G, step)
             if slope < 0.0:
                 t, B, value = _search(
@@ -333,7 +347,8 @@ def _loop(C, w, B, criterion, tol, max_iter, memory):
         if t == 0.0:
             status = _STALLED
             break
-        step *= t
+        for i in range(p * p):
+            step[i] *= t
         old_G = G
         d, d_trial = d_trial, d
         V, V_trial = V_trial, V
