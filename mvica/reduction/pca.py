@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import eigh
 
 from mvica.kernels.moments import mean_and_covariance
+from mvica.reduction.subspace import stable_signs
 
-BLOCK_ELEMENTS = 2**17  # float64 entries of a view handled at a time: 1 MiB stays in cache
+BLOCK_ELEMENTS = 2**16  # float64 entries of a view handled at a time: half a MiB stays in cache
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,15 @@ def principal_components(X, *, max_directions=None):
     """
     n, d = X.shape
     if d <= n:
-        mean, matrix = mean_and_covariance(X)
+        mean, matrix = mean_and_covariance(X, block=max(block_length(d), d))
     else:
         mean, matrix = _mean_and_gram(X)
-    values, vectors = eigh(matrix, overwrite_a=True, check_finite=False)
+    values, vectors = np.linalg.eigh(matrix)
     values, vectors = values[::-1], vectors[:, ::-1]
     total = float(np.sum(values))
     rank = int(np.sum(values > _rounding_variance(values[0], total, mean, X)))
     k = rank if max_directions is None else min(rank, max_directions)
-    kept = vectors[:, :k] * _signs(vectors[:, :k])
+    kept = vectors[:, :k] * stable_signs(vectors[:, :k])
     kept = np.ascontiguousarray(kept if d > n else kept.T)
     return PrincipalComponents(
         mean=mean,
@@ -96,16 +96,6 @@ def principal_components(X, *, max_directions=None):
         rank=rank,
         total_variance=total,
     )
-
-
-def _signs(vectors):
-    """Signs that make positive the first of the largest entries of each column.
-
-    Entries within one percent of the largest count as ties, which rounding must not decide.
-    """
-    sizes = np.abs(vectors)
-    first = np.argmax(sizes > 0.99 * sizes.max(axis=0), axis=0)
-    return np.sign(vectors[first, np.arange(vectors.shape[1])])
 
 
 def _rounding_variance(largest, total, mean, X):
@@ -124,7 +114,7 @@ def _mean_and_gram(X):
     n, d = X.shape
     mean = np.empty(d)
     gram = np.zeros((n, n))
-    for columns in blocks(d, n):
+    for columns in blocks(d, n, shortest=n):
         chunk = X[:, columns].astype(np.float64)
         mean[columns] = chunk.mean(axis=0)
         chunk -= mean[columns]
@@ -132,9 +122,18 @@ def _mean_and_gram(X):
     return mean, gram / n
 
 
-def blocks(length, width):
-    """Slices that cut `length` lines of `width` entries in blocks that stay in cache."""
-    step = max(BLOCK_ELEMENTS // max(width, 1), 64)
+def block_length(width):
+    """Lines of `width` entries handled at a time."""
+    return max(BLOCK_ELEMENTS // width, 64)
+
+
+def blocks(length, width, shortest=1):
+    """Slices that cut `length` lines of `width` entries in blocks that stay in cache.
+
+    A sum of products wants blocks no shorter than its order: adding it up costs as much memory
+    traffic whatever the block.
+    """
+    step = max(block_length(width), shortest)
     return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
 

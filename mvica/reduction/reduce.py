@@ -21,7 +21,7 @@ __all__ = ["METHODS", "check_n_components", "reduce_views", "stack_reduced"]
 
 METHODS = ("mcca", "pca", "grouppca", "srm", None)
 SAMPLES_PER_DIRECTION = 10  # fewer, and views agree by chance on what they share
-WHITE_CONDITION = 1e5  # variances spread beyond that lose digits of the identity: refine
+WHITE_CONDITION = 3e5  # variances spread beyond that lose digits of the identity: refine
 
 
 def reduce_views(views, n_components=None, *, method="mcca", random_state=None):
@@ -61,6 +61,8 @@ def reduce_views(views, n_components=None, *, method="mcca", random_state=None):
     -----
     UserWarning
         If `n_components` is None and a rank-deficient view limits it.
+    ConvergenceWarning
+        If the iterations of the method end before their tolerance is reached.
 
     Notes
     -----

@@ -3,9 +3,10 @@
 import numpy as np
 
 from mvica.kernels.moments import second_moment
-from mvica.reduction.pca import BLOCK_ELEMENTS, blocks, whitened_samples
+from mvica.reduction.pca import blocks, whitened_samples
 
-GRAM_ROWS = 32  # forming M costs N^2 n, eight rounds without it 32 N n q: form up to N = 32 q
+GRAM_ROWS = 40  # forming M costs N^2 n, ten products without it 40 N n q: form up to N = 40 q
+PRODUCT_BLOCK = 256  # samples: two thin products per block run twice as fast as two over all
 
 
 def stack_reduced(views, reduction):
@@ -47,9 +48,7 @@ def stacked_moment(views, pcas):
     """Second moment (N, N) of the whitened coordinates of all views, in float64."""
     n, size = len(views[0]), sum(pca.n_directions for pca in pcas)
     moment = np.zeros((size, size))
-    step = max(BLOCK_ELEMENTS // size, 2 * size, 256)
-    for start in range(0, n, step):
-        rows = slice(start, min(start + step, n))
+    for rows in blocks(n, size, shortest=size):
         chunk = np.empty((size, rows.stop - rows.start))
         fill_coordinates(views, pcas, rows, out=chunk)
         moment += chunk @ chunk.T
@@ -115,16 +114,15 @@ def _worth_forming(size, n, n_vectors):
 
 
 def _two_products(Z):
-    """Build ``Q -> Z (Z^T Q) / n``, accumulated in float64 over blocks of samples."""
+    """Build ``Q -> Z (Z^T Q) / n``, in float64 over blocks of samples that stay in cache."""
     size, n = Z.shape
 
     def apply(Q):
-        if Z.dtype == np.float64:
-            return Z @ (Z.T @ Q) / n
-        result = np.zeros((size, Q.shape[1]))
-        for columns in blocks(n, size):
-            chunk = Z[:, columns].astype(np.float64)
-            result += chunk @ (chunk.T @ Q)
-        return result / n
+        rows = np.ascontiguousarray(Q.T)
+        total = np.zeros((Q.shape[1], size))
+        for start in range(0, n, PRODUCT_BLOCK):
+            chunk = Z[:, start : start + PRODUCT_BLOCK].astype(np.float64, copy=False)
+            total += (rows @ chunk) @ chunk.T
+        return total.T / n
 
     return apply

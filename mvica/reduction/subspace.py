@@ -89,7 +89,18 @@ def leading_subspace(matrix, size, n_vectors, *, random_state, tol, max_iter):
     if change >= tol and not callable(matrix):
         values, vectors = eigh(matrix, subset_by_index=[size - n_vectors, size - 1])
         values, leading, change = values[::-1], vectors[:, ::-1], 0.0
+    leading = leading * stable_signs(leading)
     return LeadingSubspace(leading, values[:n_vectors], n_iter, change < tol, change)
+
+
+def stable_signs(vectors):
+    """Signs that make positive the first of the largest entries of each column.
+
+    Entries within one percent of the largest count as ties, which rounding must not decide.
+    """
+    sizes = np.abs(vectors)
+    first = np.argmax(sizes > 0.99 * sizes.max(axis=0), axis=0)
+    return np.sign(vectors[first, np.arange(vectors.shape[1])])
 
 
 def _change(leading, old, products, values):

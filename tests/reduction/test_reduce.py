@@ -195,6 +195,16 @@ def test_no_float64_copy_of_float32_views(shape):
     assert peak < views[0].nbytes  # half of what one float64 copy takes
 
 
+@pytest.mark.parametrize("method", REDUCING)
+def test_one_view_keeps_its_principal_directions(method):
+    views, _ = shared_views(widths=(6,))
+    Z = check_white(views, reduce_views(views, 2, method=method, random_state=0), 2)
+    Xc = views[0] - views[0].mean(axis=0)
+    left = np.linalg.svd(Xc, full_matrices=False)[0][:, :2]
+    # The regression of group PCA, and the start of the shared response, find the same span.
+    assert angle(left.T, Z) < 1e-3
+
+
 # ---- which directions are kept -----------------------------------------------------------------
 
 
