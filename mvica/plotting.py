@@ -170,17 +170,18 @@ def plot_mixings(estimator, X=None, *, feature_names=None, view_names=None, fig=
     names = _view_names(view_names, X, len(matrices))
     shown = matrices[:MAX_PANELS]
     p = shown[0].shape[1]
-    rows = -(-len(shown) // min(max(2, int(12 // (0.9 + 0.22 * p))), 5))
+    width = max(1.1 + 0.22 * p, 2.0)  # inches a panel
+    rows = -(-len(shown) // min(max(2, int(13 // width)), 5))
     columns = -(-len(shown) // rows)
     depth = max(len(matrix) for matrix in shown)
     height = min(max(0.19 * depth, 1.3), 3.2)
-    fig = _figure(fig, columns * (1.1 + 0.22 * p) + 1.2, rows * (height + 0.5) + 0.8)
+    fig = _figure(fig, columns * width + 1.2, max(rows * (height + 0.5) + 0.8, 3.2))
     axes = fig.subplots(rows, columns, squeeze=False).ravel()
     for v, (ax, matrix) in enumerate(zip(axes, shown, strict=False)):
         image = ax.imshow(
             matrix, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto", interpolation="nearest"
         )
-        ax.set_title(_shortened(names[v], 24), fontsize=9)
+        ax.set_title(_shortened(names[v], int(9 * width)), fontsize=9)
         _component_ticks(ax, p)
         _feature_ticks(ax, len(matrix), None if feature_names is None else feature_names[v])
     for ax in axes[len(shown) :]:
@@ -222,13 +223,14 @@ def plot_agreement(estimator, *, view_names=None, fig=None):
     agreement = np.asarray(estimator.agreement_, dtype=float)
     m, p = agreement.shape
     names = _view_names(view_names, None, m)
-    fig = _figure(fig, max(4.5, 3.0 + 0.42 * p), min(max(2.2, 1.2 + 0.3 * m), 11))
+    fig = _figure(fig, max(5.0, 3.0 + 0.42 * p), min(max(2.2, 1.2 + 0.3 * m), 11))
     ax = fig.subplots()
     image = ax.imshow(agreement, cmap="viridis", vmin=0, vmax=1, aspect="auto")
     _component_ticks(ax, p)
     step = -(-m // 40)
     ax.set_yticks(range(0, m, step), [_shortened(names[v], 28) for v in range(0, m, step)])
-    ax.set(xlabel="component", title="Agreement of each view with the others")
+    ax.set_xlabel("component")
+    fig.suptitle("Agreement of each view with the others")
     if m * p <= 300 and m <= 40:
         for v, c in np.ndindex(m, p):
             value = agreement[v, c]
@@ -259,7 +261,7 @@ def _figure(fig, width, height):
 
 def _view_names(names, X, m):
     if names is None:
-        names = X.view_names if isinstance(X, MultiViewData) else [f"view {v}" for v in range(m)]
+        names = X.view_names if isinstance(X, MultiViewData) else [f"view{v}" for v in range(m)]
     if len(names) != m:
         raise ValueError(f"view_names has {len(names)} names, expected {m}: one a view")
     return [str(name) for name in names]
@@ -357,16 +359,15 @@ def _name_segments(ax, x, segments, room):
 def _scaled_mixings(estimator, X):
     if X is None:
         matrices = [A / (np.abs(A).max() or 1.0) for A in estimator.mixing_]
-        return matrices, "mixing (largest entry of the view = 1)"
+        return matrices, "mixing\n(largest entry of the view = 1)"
     Y = estimator.transform_views(X)
     views = check_views(X, view_sizes=estimator.view_sizes_)
     matrices = []
     for A, X_v, Y_v in zip(estimator.mixing_, views, Y, strict=True):
         spread = X_v.std(axis=0, dtype=float)
-        flat = spread <= np.finfo(X_v.dtype).eps * np.abs(X_v).max(axis=0)
-        spread[flat] = np.inf  # a feature that never varies carries nothing
+        spread[np.ptp(X_v, axis=0) == 0] = np.inf  # a feature that never varies carries nothing
         matrices.append(A * Y_v.std(axis=0) / spread[:, None])
-    return matrices, "mixing (standard deviations of the feature)"
+    return matrices, "mixing\n(standard deviations of the feature)"
 
 
 def _component_ticks(ax, p):
@@ -378,3 +379,5 @@ def _component_ticks(ax, p):
 def _feature_ticks(ax, n_features, names):
     if names is not None and n_features <= 24:
         ax.set_yticks(range(n_features), [_shortened(str(name), 14) for name in names])
+    else:
+        ax.yaxis.get_major_locator().set_params(integer=True)
