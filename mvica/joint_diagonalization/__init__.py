@@ -1,12 +1,27 @@
 """Joint diagonalisation of sets of matrices, and the source separation built on it."""
 
-from mvica.joint_diagonalization.function import joint_diagonalize, joint_diagonalize_many
-from mvica.joint_diagonalization.record import Diagonalization
-from mvica.joint_diagonalization.scenarios import make_matrix_set
+from importlib import import_module
 
-__all__ = [
-    "Diagonalization",
-    "joint_diagonalize",
-    "joint_diagonalize_many",
-    "make_matrix_set",
-]
+# Public name -> module that defines it. Imported at first use, as the estimators need scikit-learn.
+_PUBLIC = {
+    "Diagonalization": "record",
+    "JointDiagonalization": "estimator",
+    "NonStationaryJD": "nonstationary",
+    "SOBI": "sobi",
+    "SpectralJD": "spectral",
+    "joint_diagonalize": "function",
+    "joint_diagonalize_many": "function",
+    "make_matrix_set": "scenarios",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name):
+    if name in _PUBLIC:
+        return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(set(globals()) | set(__all__))
