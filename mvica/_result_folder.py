@@ -1,8 +1,8 @@
 """The folder of results of a command: whole or not at all."""
 
 import os
+import secrets
 import shutil
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -48,19 +48,21 @@ def result_folder(path, *, force=False):
     """
     out = Path(path).resolve()
     _check(path, out, force)
+    draft = _sibling(out, "part")
     try:
-        draft = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror}") from error
-    try:
+        draft.mkdir()
         yield draft
-        draft.chmod(0o777 & ~_umask())
         _check(path, out, force)
         _put_in_place(draft, out)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _sibling(out, ending):
+    """Give a new hidden name beside `out`: chosen before it is made, so a break cannot lose it."""
+    return out.with_name(f".{out.name}.{secrets.token_hex(4)}.{ending}")
 
 
 def _check(path, out, force):
@@ -83,19 +85,11 @@ def _put_in_place(draft, out):
     if not out.exists():
         draft.rename(out)
         return
-    former = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".old", dir=out.parent))
+    former = _sibling(out, "old")
     try:
-        out.rename(former / out.name)
-        try:
-            draft.rename(out)
-        except BaseException:
-            (former / out.name).rename(out)
-            raise
+        out.rename(former)
+        draft.rename(out)
     finally:
+        if not out.exists() and former.exists():
+            former.rename(out)
         shutil.rmtree(former, ignore_errors=True)
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

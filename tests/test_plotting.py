@@ -47,9 +47,7 @@ def fake_model(m, p, d, n, names=False):
 
 def visible_texts(fig):
     """Texts that are really drawn, with their boxes in pixels."""
-    canvas, drawn = FigureCanvasAgg(fig), {}
-    canvas.draw()  # settles the layout
-    plain = text.Text.draw
+    plain, drawn = text.Text.draw, {}
 
     def draw(self, renderer, *args, **kwargs):
         if self.get_visible() and self.get_text().strip():
@@ -58,7 +56,7 @@ def visible_texts(fig):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text.Text, "draw", draw)
-        canvas.draw()
+        FigureCanvasAgg(fig).draw()  # settles the layout, then draws
     return list(drawn.values())
 
 
