@@ -7,9 +7,16 @@ from mvica._version import __version__
 # Public name -> module that defines it. Imported at first use, so `import mvica` stays fast.
 _PUBLIC = {
     "GroupICA": "mvica.ica.baselines",
-    "MultiViewICA": "mvica.ica.estimators",
-    "PermICA": "mvica.ica.baselines",
+    "GroupPCA": "mvica.reduction.estimators",
     "MultiViewData": "mvica.views",
+    "MVICAD": "mvica.ica.delays_estimator",
+    "MultiViewICA": "mvica.ica.estimators",
+    "MultisetCCA": "mvica.reduction.estimators",
+    "PermICA": "mvica.ica.baselines",
+    "SharedResponseModel": "mvica.reduction.shared_response",
+    "ViewPCA": "mvica.reduction.estimators",
+    "load": "mvica.persistence",
+    "save": "mvica.persistence",
 }
 
 __all__ = ["__version__", *sorted(_PUBLIC)]

@@ -18,6 +18,7 @@ from mvica._validation import (
     split_columns,
     validate_views,
 )
+from mvica.kernels.blocks import project
 from mvica.views import MultiViewData
 
 
@@ -280,10 +281,8 @@ class MultiViewTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
 
     def _unmix(self, X_v, v):
         """Return the sources of one view, without a centred copy of the data."""
-        components = self.components_[v].astype(X_v.dtype, copy=False)
-        offset = self.components_[v] @ self.mean_[v]
-        Y_v = X_v @ components.T
-        Y_v -= offset.astype(X_v.dtype)
+        Y_v = np.empty((len(X_v), self._n_components), dtype=X_v.dtype)
+        project(X_v, self.mean_[v], self.components_[v], out=Y_v.T)
         return Y_v
 
     def _mix(self, Y_v, v):

@@ -114,7 +114,21 @@ def load(path):
 
     See Also
     --------
-    save : Writes the file, with an example.
+    save : Writes the file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import mvica
+    >>> from mvica.datasets import make_multiview_ica
+    >>> data = make_multiview_ica(n_views=3, n_samples=200, n_components=2, random_state=0)
+    >>> model = mvica.MultiViewICA(random_state=0).fit(data.views)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     mvica.save(model, Path(folder) / "model.npz")
+    ...     again = mvica.load(Path(folder) / "model.npz")
+    >>> bool((again.transform(data.views) == model.transform(data.views)).all())
+    True
     """
     path = Path(path)
     try:

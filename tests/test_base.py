@@ -225,3 +225,14 @@ def test_a_plain_list_is_split_by_views_and_says_so(views):
             scoring=lambda est, X, y=None: est.transform(X).sum(),
             error_score="raise",
         )
+
+
+def test_float32_offsets_cost_no_digits():
+    """The centred data are what counts: a mean of 1e5 standard deviations must not drown them."""
+    from mvica import ViewPCA
+
+    X = np.random.default_rng(0).standard_normal((500, 3))
+    offset = (X + 1e5).astype(np.float32)
+    model = ViewPCA().fit(offset)
+    expected = (offset.astype(np.float64) - model.mean_[0]) @ model.components_[0].T
+    np.testing.assert_allclose(model.transform(offset), expected, atol=1e-6)

@@ -17,6 +17,7 @@ from mvica.reduction.reduce import reduce_views, stack_reduced
 from mvica.reduction.regress import reduce_to_signals
 
 GAUSSIAN = 0.005  # super-Gaussianity below which two sources are not told apart
+GAUSSIAN_SAMPLES = 2000  # fewer do not tell the super-Gaussianity so precisely
 REDUCTIONS = {"mcca", "pca", "grouppca", "srm"}
 
 SOLVER_CONSTRAINTS = {
@@ -65,6 +66,8 @@ class MultiViewICABase(MultiViewTransformer):
             )
 
     def _warn_if_gaussian(self):
+        if len(self.sources_) < GAUSSIAN_SAMPLES:
+            return
         kappa = super_gaussianity(np.ascontiguousarray(self.sources_.T))
         gaussian = np.flatnonzero(np.abs(kappa) < GAUSSIAN)
         if len(gaussian) > 1:

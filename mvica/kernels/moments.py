@@ -2,18 +2,16 @@
 
 import numpy as np
 
-BLOCK = 8192  # samples converted at a time: bounds the float64 copy of float32 data
+from mvica.kernels.blocks import blocks
 
 
-def second_moment(Z, *, block=BLOCK):
+def second_moment(Z):
     """Second moment ``Z Z^T / n`` of stacked signals, in float64.
 
     Parameters
     ----------
     Z : ndarray of shape (k, n_samples)
         Signals, one per row.
-    block : int, default=8192
-        Samples converted to float64 at a time when ``Z`` is float32.
 
     Returns
     -------
@@ -30,13 +28,13 @@ def second_moment(Z, *, block=BLOCK):
     if Z.dtype == np.float64:
         return Z @ Z.T / n
     C = np.zeros((k, k))
-    for start in range(0, n, block):
-        chunk = Z[:, start : start + block].astype(np.float64)
+    for columns in blocks(n, k, shortest=k):
+        chunk = Z[:, columns].astype(np.float64)
         C += chunk @ chunk.T
     return C / n
 
 
-def mean_and_covariance(X, *, block=BLOCK):
+def mean_and_covariance(X):
     """Column means and covariance (divided by n) of one view, in float64.
 
     The data are centred before the products, block by block, so a large offset costs no digits.
@@ -45,8 +43,6 @@ def mean_and_covariance(X, *, block=BLOCK):
     ----------
     X : ndarray of shape (n_samples, n_features)
         One view; float32, read-only and memory-mapped arrays are read in blocks.
-    block : int, default=8192
-        Samples converted at a time.
 
     Returns
     -------
@@ -64,7 +60,7 @@ def mean_and_covariance(X, *, block=BLOCK):
     n, d = X.shape
     mean = np.mean(X, axis=0, dtype=np.float64)
     C = np.zeros((d, d))
-    for start in range(0, n, block):
-        chunk = X[start : start + block] - mean
+    for rows in blocks(n, d, shortest=d):
+        chunk = X[rows] - mean
         C += chunk.T @ chunk
     return mean, C / n

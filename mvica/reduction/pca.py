@@ -4,10 +4,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mvica.kernels.blocks import blocks
 from mvica.kernels.moments import mean_and_covariance
 from mvica.reduction.subspace import stable_signs
-
-BLOCK_ELEMENTS = 2**16  # float64 entries of a view handled at a time: half a MiB stays in cache
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ def principal_components(X, *, max_directions=None):
     """
     n, d = X.shape
     if d <= n:
-        mean, matrix = mean_and_covariance(X, block=max(block_length(d), d))
+        mean, matrix = mean_and_covariance(X)
     else:
         mean, matrix = _mean_and_gram(X)
     values, vectors = np.linalg.eigh(matrix)
@@ -120,21 +119,6 @@ def _mean_and_gram(X):
         chunk -= mean[columns]
         gram += chunk @ chunk.T
     return mean, gram / n
-
-
-def block_length(width):
-    """Lines of `width` entries handled at a time."""
-    return max(BLOCK_ELEMENTS // width, 64)
-
-
-def blocks(length, width, shortest=1):
-    """Slices that cut `length` lines of `width` entries in blocks that stay in cache.
-
-    A sum of products wants blocks no shorter than its order: adding it up costs as much memory
-    traffic whatever the block.
-    """
-    step = max(block_length(width), shortest)
-    return [slice(start, min(start + step, length)) for start in range(0, length, step)]
 
 
 def whitened_samples(pca, X, rows):

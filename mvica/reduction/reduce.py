@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 from scipy.linalg import eigh
 
+from mvica.kernels.blocks import project
 from mvica.kernels.moments import second_moment
 from mvica.reduction.group_pca import group_components
 from mvica.reduction.mcca import shared_directions
@@ -15,7 +16,7 @@ from mvica.reduction.pca import (
 )
 from mvica.reduction.record import Reduction
 from mvica.reduction.srm import shared_response
-from mvica.reduction.stacking import by_view, project, stack_reduced
+from mvica.reduction.stacking import by_view, stack_reduced
 
 __all__ = ["METHODS", "check_n_components", "reduce_views", "stack_reduced"]
 
@@ -93,16 +94,12 @@ def reduce_views(views, n_components=None, *, method="mcca", random_state=None):
     if method is None:
         _check_nothing_dropped(views, pcas, p)
     pcas = [pca.leading(_n_directions(len(views[0]), p, method)) for pca in pcas]
-    weights = _weights(views, pcas, p, method, random_state)
-    return reduction_from_rows(views, pcas, weights)
+    return white_reduction(views, pcas, _white_rows(views, pcas, p, method, random_state))
 
 
-def reduction_from_rows(views, pcas, weights):
-    """Record of the white signals that span given rows (p, k_v) of whitened coordinates."""
-    maps = [
-        _white_maps(X, pca, _orthonormal_rows(rows))
-        for X, pca, rows in zip(views, pcas, weights, strict=True)
-    ]
+def white_reduction(views, pcas, rows):
+    """Record of the white signals that orthonormal rows (p, k_v) of whitened coordinates give."""
+    maps = [_white_maps(*args) for args in zip(views, pcas, rows, strict=True)]
     return Reduction(
         means=[pca.mean for pca in pcas],
         projections=[projection for projection, _ in maps],
@@ -177,23 +174,23 @@ def _check_nothing_dropped(views, pcas, p):
             )
 
 
-def _weights(views, pcas, p, method, random_state):
-    """Rows (p, k_v) that combine the whitened coordinates of each view."""
+def _white_rows(views, pcas, p, method, random_state):
+    """Orthonormal rows (p, k_v) that combine the whitened coordinates of each view."""
     if all(pca.n_directions == p for pca in pcas) or method == "pca":
         return [np.eye(p) for _ in pcas]
     if method == "mcca":
         found = shared_directions(views, pcas, p, random_state=random_state)
-        return [block.T for block in by_view(found.directions, pcas)]
-    if method == "grouppca":
-        return group_components(views, pcas, p, random_state=random_state).regressions
-    response = shared_response(views, pcas, p, random_state=random_state)
-    return [
-        (basis * np.sqrt(pca.variances)[:, None]).T
-        for basis, pca in zip(response.bases, pcas, strict=True)
-    ]
+        rows = [block.T for block in by_view(found.directions, pcas)]
+    elif method == "grouppca":
+        rows = group_components(views, pcas, p, random_state=random_state).regressions
+    else:
+        response = shared_response(views, pcas, p, random_state=random_state)
+        pairs = zip(response.bases, pcas, strict=True)
+        rows = [(basis * np.sqrt(pca.variances)[:, None]).T for basis, pca in pairs]
+    return [orthonormal_rows(block) for block in rows]
 
 
-def _orthonormal_rows(rows):
+def orthonormal_rows(rows):
     """Closest orthonormal rows: white combinations of white signals, also where rank is lost."""
     left, _, right = np.linalg.svd(rows, full_matrices=False)
     return left @ right

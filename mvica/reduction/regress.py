@@ -4,7 +4,8 @@ from mvica.reduction.pca import principal_components, signal_regressions
 from mvica.reduction.reduce import (
     SAMPLES_PER_DIRECTION,
     check_n_components,
-    reduction_from_rows,
+    orthonormal_rows,
+    white_reduction,
 )
 
 
@@ -43,4 +44,5 @@ def reduce_to_signals(X, S):
     n, p = S.shape
     pca = principal_components(X, max_directions=max(p, n // SAMPLES_PER_DIRECTION))
     check_n_components([X], [pca], p)
-    return reduction_from_rows([X], [pca], [signal_regressions(pca, X, S)])
+    rows = orthonormal_rows(signal_regressions(pca, X, S))
+    return white_reduction([X], [pca], [rows])

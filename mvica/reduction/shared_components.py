@@ -3,8 +3,8 @@
 import numpy as np
 
 from mvica.base import MultiViewTransformer
+from mvica.kernels.blocks import project
 from mvica.reduction.pca import pattern_map, projection_map
-from mvica.reduction.stacking import project
 
 
 def summed_signals(views, means, maps):

@@ -8,8 +8,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from mvica._validation import FLOATS, Interval, StrOptions, validate_views
 from mvica.base import MultiViewTransformer
+from mvica.kernels.blocks import blocks
 from mvica.reduction.pca import (
-    blocks,
     principal_components,
     projection_map,
     signal_regressions,

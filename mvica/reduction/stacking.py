@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from mvica.kernels.blocks import blocks, project
 from mvica.kernels.moments import second_moment
-from mvica.reduction.pca import blocks, whitened_samples
+from mvica.reduction.pca import whitened_samples
 
 GRAM_ROWS = 40  # forming M costs N^2 n, ten products without it 40 N n q: form up to N = 40 q
 PRODUCT_BLOCK = 256  # samples: two thin products per block run twice as fast as two over all
@@ -35,13 +36,6 @@ def stack_reduced(views, reduction):
     for v, (X, mean, projection) in enumerate(maps):
         project(X, mean, projection, out=Z[v * p : (v + 1) * p])
     return Z
-
-
-def project(X, mean, projection, *, out):
-    """Write ``projection @ (X - mean).T`` into `out`, block by block, centred in float64."""
-    for rows in blocks(*X.shape):
-        out[:, rows] = projection @ (X[rows] - mean).T
-    return out
 
 
 def stacked_moment(views, pcas):
