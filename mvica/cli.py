@@ -150,8 +150,8 @@ def _add_fit_options(group):
     group.add_argument(
         "--reduction",
         choices=("mcca", "pca", "grouppca", "srm"),
-        help="how views are reduced to K dimensions: mcca keeps what they share (default), pca what "
-        "is strong, safer when few samples or slow signals let views agree by chance",
+        help="how views are reduced to K dimensions: mcca keeps what they share (default), pca "
+        "what is strong, safer when few samples or slow signals let views agree by chance",
     )
     group.add_argument(
         "--density",

@@ -403,7 +403,8 @@ def test_signals_leave_nothing_behind(tmp_path, number, status):
         time.sleep(0.02)
     process.send_signal(number)
     process.communicate(timeout=60)
-    assert process.returncode == status
+    # Python ends itself by the signal when it comes inside an import; a shell sees 130 both times.
+    assert process.returncode in (status, -number)
     assert names(tmp_path) == ["s0.npy", "s1.npy", "s2.npy"]
 
 
