@@ -5,12 +5,16 @@ from importlib import import_module
 _PUBLIC = {
     "Density": "mvica.ica.densities",
     "GroupICA": "mvica.ica.baselines",
+    "MVICAD": "mvica.ica.delays_estimator",
     "MultiViewICA": "mvica.ica.estimators",
     "PermICA": "mvica.ica.baselines",
     "groupica": "mvica.ica.functions",
+    "latencies": "mvica.ica.warps",
     "multiview_ica": "mvica.ica.functions",
     "multiview_ica_objective": "mvica.ica.solve",
     "permica": "mvica.ica.functions",
+    "unwarp": "mvica.ica.warps",
+    "warp": "mvica.ica.warps",
 }
 
 __all__ = sorted(_PUBLIC)

@@ -1,0 +1,273 @@
+"""What MVICAD and MVICAD2 share: epochs, timing, and views in the shared time or their own."""
+
+import warnings
+from abc import abstractmethod
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from mvica._validation import Interval, StrOptions
+from mvica.base import _names_of_views
+from mvica.ica.base import MultiViewICABase
+from mvica.ica.solve import fit_stacked, mean_log_likelihood
+from mvica.ica.stacked import StackedViews
+from mvica.ica.warps import Clock, Epochs, cut_epochs, latencies
+from mvica.reduction.reduce import reduce_views, stack_reduced
+from mvica.views import MultiViewData
+
+MANY = 0.1  # share of timings at their bounds that is worth a warning
+
+TIMING_CONSTRAINTS = {
+    "epochs": [Interval(Integral, 1, None, closed="left"), list, tuple, np.ndarray],
+    "noise": [Interval(Real, 0, None, closed="neither")],
+    "reference": [StrOptions({"mean"}), Interval(Integral, 0, None, closed="left")],
+    "init": [StrOptions({"match", "permica"}), tuple],
+    "max_iter": [Interval(Integral, 1, None, closed="left")],
+    "tol": [Interval(Real, 0, None, closed="neither")],
+    "n_init": [Interval(Integral, 1, None, closed="left")],
+    "n_jobs": [Integral, None],
+}
+
+
+class TimedICABase(MultiViewICABase):
+    """Reduce the views, find what delays them, and report in one clock.
+
+    A subclass defines ``_fit_timing(Z, epochs, reduction)``, which sets the timing and the report.
+    """
+
+    _row_wise = False
+
+    def _fit_views(self, views):
+        self._check_parameters(len(views))
+        epochs = cut_epochs(len(views[0]), self.epochs) if len(views) > 1 else None
+        reduction = reduce_views(
+            views, self.n_components, method=self.reduction, random_state=self.random_state
+        )
+        Z = stack_reduced(views, reduction)
+        self.epochs_ = (len(views[0]),) if epochs is None else epochs.lengths
+        if len(views) == 1 or not self._has_timing(epochs):
+            self._fit_without_timing(StackedViews(Z, len(views)), reduction)
+        else:
+            self._fit_timing(Z, epochs, reduction)
+            self._warn_at_bounds()
+        self._warn_if_gaussian()
+
+    @abstractmethod
+    def _has_timing(self, epochs):
+        """Check the bounds against the epochs; say whether there is any timing to find."""
+
+    @abstractmethod
+    def _fit_timing(self, Z, epochs, reduction):
+        """Fit white stacked views, set the timing and all other attributes."""
+
+    @abstractmethod
+    def _set_timing(self, shape):
+        """Set the timing of views that have none."""
+
+    def _check_parameters(self, m):
+        if self.reference != "mean" and self.reference >= m:
+            raise ValueError(
+                f"reference={self.reference}, but there are {m} views: give one of their indices."
+            )
+
+    def _fit_without_timing(self, stacked, reduction):
+        """MultiView ICA, which this model is where nothing may be delayed."""
+        init = list(self.init[0]) if isinstance(self.init, tuple) else "mcca"
+        solution = fit_stacked(
+            stacked,
+            reduction.patterns,
+            noise=self.noise,
+            init=init,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            n_init=self.n_init,
+            random_state=self.random_state,
+            n_jobs=self.n_jobs,
+        )
+        self._report_solver(solution.result)
+        self._report_sources(stacked, solution.W, solution.kinds, reduction)
+        self.start_objectives_ = np.array([solution.result.objective])
+        self._set_timing(self.agreement_.shape)
+
+    def _warn_at_bounds(self):
+        share = self.at_bounds_.mean()
+        if share > MANY:
+            warnings.warn(
+                f"{100 * share:.0f} % of the timings are at or beyond the range that was searched:"
+                f" raise {self._bounds_names} if timings that large are plausible, or lower "
+                "n_components: components that the views do not share have no timing.",
+                UserWarning,
+                stacklevel=5,
+            )
+
+    # ---- the shared time and the views' own ----------------------------------------------------
+
+    @property
+    def _is_timed(self):
+        """Whether any source is delayed or dilated at all."""
+        return bool(np.any(self.delays_ != 0) or np.any(self._fitted_dilations != 1))
+
+    @property
+    def _fitted_dilations(self):
+        return np.ones(self.delays_.shape)
+
+    def _clock(self, n_samples):
+        """Clock of data with this number of samples."""
+        lengths = self.epochs_
+        if n_samples != sum(lengths):
+            n = lengths[0]
+            if len(set(lengths)) > 1 or n_samples % n:
+                expected = "a multiple of that" if len(set(lengths)) == 1 else "their sum"
+                raise ValueError(
+                    f"X has {n_samples} samples, but {type(self).__name__} was fitted with epochs "
+                    f"of {sorted(set(lengths))} samples: expected {expected}, as whole epochs."
+                )
+            lengths = (n,) * (n_samples // n)
+        return Clock(Epochs(lengths), **self._clock_settings())
+
+    def _clock_settings(self):
+        return {}
+
+    def _align(self, Y_v, v):
+        """Return the sources of one view in the shared time."""
+        return self._warped(Y_v, self.delays_[v], self._fitted_dilations[v])
+
+    def _put_back(self, Y_v, v):
+        """Return the sources of one view in its own time."""
+        d = self._fitted_dilations[v]
+        return self._warped(Y_v, -self.delays_[v] / d, 1 / d)
+
+    def _warped(self, Y_v, delays, dilations):
+        if not self._is_timed:
+            return Y_v
+        rows = np.ascontiguousarray(Y_v.T)[None]
+        warped = self._clock(len(Y_v)).warp(rows, delays[None], dilations[None])[0][0]
+        return np.ascontiguousarray(warped.T)
+
+    def _shared_sources(self, Y, views):
+        return super()._shared_sources([self._align(*pair) for pair in zip(Y, views)], views)  # noqa: B905
+
+    def transform_views(self, X, views=None, *, aligned=False):
+        """Estimate the sources of each view.
+
+        Parameters
+        ----------
+        X : MultiViewData, list of array-like, 3D array or array-like
+            The views, whole epochs of consecutive samples.
+        views : sequence of int, default=None
+            Indices of the fitted views that `X` holds, when some are missing.
+        aligned : bool, default=False
+            False leaves each view in its own time, row by row; True takes it to the shared time.
+
+        Returns
+        -------
+        Y : list of ndarray of shape (n_samples, n_components)
+            The sources of each view present.
+
+        Raises
+        ------
+        ValueError
+            If the views are not those of `fit`, or `aligned` and the samples are no whole epochs.
+        """
+        Y = super().transform_views(X, views)
+        if not aligned:
+            return Y
+        return [self._align(Y_v, v) for Y_v, v in zip(Y, self._present(views), strict=True)]
+
+    def inverse_transform(self, S, views=None, *, aligned=False):
+        """Compute the data that sources stand for, each view in its own time.
+
+        Parameters
+        ----------
+        S : MultiViewData or array-like
+            What `transform` gave: shared sources, which every view's timing is put back into, or
+            the sources of the views.
+        views : sequence of int, default=None
+            Indices of the fitted views to compute. None means all of them.
+        aligned : bool, default=False
+            For `output="concat"` and "views": whether their sources are in the shared time.
+
+        Returns
+        -------
+        X : MultiViewData
+            The views.
+
+        Raises
+        ------
+        ValueError
+            If `S` has not the number of columns that `transform` gives.
+        """
+        check_is_fitted(self)
+        present = self._present(views)
+        sources = self._check_sources(S, len(present))
+        if self.output == "shared" or aligned:
+            sources = [self._put_back(Y_v, v) for Y_v, v in zip(sources, present, strict=True)]
+        blocks = [self._mix(Y_v, v) for Y_v, v in zip(sources, present, strict=True)]
+        return MultiViewData(blocks, view_names=_names_of_views(S))
+
+    def latencies(self, t):
+        """When features of the shared sources show up in each view.
+
+        Parameters
+        ----------
+        t : float or array-like of shape (k,)
+            Samples of an epoch of the shared sources.
+
+        Returns
+        -------
+        u : ndarray of shape (n_views, n_components) or (n_views, n_components, k)
+            Samples of an epoch of the view.
+        """
+        check_is_fitted(self)
+        onset = self._clock_settings().get("onset", 0)
+        return latencies(t, self.delays_, self._fitted_dilations, onset=onset)
+
+    def delays_in_ms(self, sfreq):
+        """Delays in milliseconds.
+
+        Parameters
+        ----------
+        sfreq : float
+            Sampling rate in hertz.
+
+        Returns
+        -------
+        delays : ndarray of shape (n_views, n_components)
+        """
+        check_is_fitted(self)
+        if not sfreq > 0:
+            raise ValueError(f"sfreq={sfreq}; give the sampling rate in hertz, above 0.")
+        return self.delays_ * (1000.0 / sfreq)
+
+    def score(self, X, y=None):
+        """Mean log-likelihood of data per sample, the timing as fitted.
+
+        Parameters
+        ----------
+        X : MultiViewData, list of array-like, 3D array or array-like
+            The views, all of them, in whole epochs.
+        y : None
+            Ignored, here for scikit-learn.
+
+        Returns
+        -------
+        score : float
+            To compare models on held-out epochs.
+        """
+        Y = [Y_v * self.scale_ for Y_v in self.transform_views(X, aligned=True)]
+        U = [U_v * self.scale_[:, None] for U_v in self.components_]
+        return mean_log_likelihood(Y, U, self.noise, "logcosh", self.sub_gaussian_)
+
+    def _given_timing(self, names):
+        """Unmixings and timing of `init`, checked against the names of its entries."""
+        if len(self.init) != len(names):
+            raise ValueError(f"init has {len(self.init)} entries, expected {names}.")
+        m, p = self.n_views_, len(self.init[0][0])
+        timing = [np.asarray(a) for a in self.init[1:]]
+        for name, a in zip(names[1:], timing, strict=True):
+            if a.shape != (m, p):
+                raise ValueError(f"init has {name} of shape {a.shape}, expected {(m, p)}.")
+            if not np.all(np.isfinite(a)):
+                raise ValueError(f"init has {name} that are not finite.")
+        return timing
