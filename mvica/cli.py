@@ -22,13 +22,14 @@ files:
   .csv .tsv .txt   numbers, samples in rows; a header line is recognised
   .npy .npz .mat   one 2D array, samples by features; FILE:NAME chooses among several arrays
   .fif .fif.gz     Raw, Epochs (averaged by condition) or Evoked, with MNE-Python installed
-  A folder stands for the recordings in it. Files are named in full before anything is fitted when
-  something is wrong with one of them.
+  A folder stands for the recordings in it, a pattern in quotes for the files that match it.
+  When a file is wrong, its name and what is wrong with it are printed and nothing is written.
 
 evoked responses:
   By default a .fif file is one view and its conditions lie end to end in time; all files need the
-  same conditions. With --views conditions every condition of a file is a view of its own: the way
-  to compare the averages of one person, which share one time axis.
+  same conditions on the same time axis. With --views conditions every condition is a view of its
+  own: the way to compare the averages in one file, which share one time axis. Files with time axes
+  of their own cannot be fitted together: run the command on each.
   Magnetometers and gradiometers are each divided by their standard deviation.
 
 examples:
