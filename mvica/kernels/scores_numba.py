@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import float32, float64, int32, int64, njit, types
 from numba.extending import intrinsic, overload
 
-LANES = 256  # independent accumulators: lets the compiler vectorise sums under strict rounding
+LANES = 128  # independent accumulators: lets the compiler vectorise sums under strict rounding
 CLIP_64, CLIP_32 = -700.0, np.float32(-80.0)
 OPTIONS = {"cache": True, "nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
 
