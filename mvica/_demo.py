@@ -6,8 +6,8 @@ from mvica._recording import Recording
 from mvica.datasets import make_evoked_group
 
 RECIPE = """\
+from mvica import load
 from mvica.datasets import make_evoked_group
-from mvica.persistence import load
 
 group = make_evoked_group(random_state=0)
 model = load({model})

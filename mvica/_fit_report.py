@@ -8,7 +8,7 @@ import sklearn
 
 import mvica
 from mvica import report
-from mvica._job import components_table, views_table
+from mvica._job import components_table, excerpt_rows, views_table
 from mvica._recording_checks import sampling_rate
 from mvica.metrics import match_sources
 
@@ -153,16 +153,21 @@ def _convergence(fit, pictures):
 
 
 def _components(fit, pictures):
-    head = ("component", "agreement", "least agreement", "in view", "variance explained", "noise")
-    return (
-        report.table(head, components_table(fit)[1])
-        + report.picture(
+    head = ("component", "agreement", "least", "in view", "variance explained", "noise variance")
+    parts = [
+        report.table(head, components_table(fit)[1]),
+        report.picture(
             pictures["sources.png"],
             "Shared sources (dark) and the same sources as every view sees them (grey), in units "
             "of the shared source's standard deviation.",
-        )
-        + report.paragraph("The values are in sources.csv and sources.npy.")
-    )
+        ),
+    ]
+    if "sources_excerpt.png" in pictures:
+        rows = excerpt_rows(fit)
+        caption = f"A part of the same, larger: samples {rows.start} to {rows.stop - 1}."
+        parts.append(report.picture(pictures["sources_excerpt.png"], caption))
+    parts.append(report.paragraph("The values are in sources.csv and sources.npy."))
+    return "\n".join(parts)
 
 
 def _views(fit, pictures):

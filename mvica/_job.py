@@ -15,6 +15,7 @@ from mvica.persistence import save
 from mvica.views import MultiViewData
 
 DPI = 130
+EXCERPT = 500  # samples
 HIGH_CHANCE = 0.8  # agreement above it is hardly told from what noise reaches
 CHANCE_DRAWS = 3
 CHANCE_ITERATIONS = 20  # views that share nothing have nothing to converge to
@@ -271,6 +272,10 @@ def draw_pictures(fit, folder):
         "agreement.png": plotting.plot_agreement(est, view_names=names),
         "mixings.png": plotting.plot_mixings(est, fit.X, feature_names=features),
     }
+    if len(fit.X) > plotting.MAX_POINTS:
+        rows = excerpt_rows(fit)
+        times = None if first.times is None else first.times[rows]
+        figures["sources_excerpt.png"] = plotting.plot_sources(est, fit.X[rows], times)
     if len(est.objective_history_) > 1:
         figures["objective.png"] = plotting.plot_objective(est)
     pictures = {}
@@ -280,3 +285,12 @@ def draw_pictures(fit, folder):
         pictures[name] = buffer.getvalue()
         (folder / name).write_bytes(pictures[name])
     return pictures
+
+
+def excerpt_rows(fit):
+    """Rows of a part that is short enough to see: from the middle, or of the middle condition."""
+    n = len(fit.X)
+    starts = [start for _, start in fit.recordings[0].segments] or [n // 2]
+    start = starts[len(starts) // 2]
+    end = next((later for later in starts if later > start), n)
+    return slice(start, min(end, start + EXCERPT))

@@ -16,6 +16,7 @@ OUTPUTS = (
     "mixings.csv",
     "objective.png",
     "sources.png",
+    "sources_excerpt.png",  # of long recordings only
     "agreement.png",
     "mixings.png",
 )

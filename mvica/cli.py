@@ -262,8 +262,8 @@ def _recipe(options, reading):
     changed = {key: value for key, value in reading.items() if value not in ("files", None, False)}
     arguments = "".join(f", {name}={value!r}" for name, value in changed.items())
     return (
-        "from mvica.io import read_recordings\n"
-        "from mvica.persistence import load\n\n"
+        "from mvica import load\n"
+        "from mvica.io import read_recordings\n\n"
         f"recordings = read_recordings({options.paths!r}{arguments})\n"
         f"model = load({_model_path(options)})\n"
         "sources = model.transform([recording.data for recording in recordings])"

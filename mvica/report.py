@@ -22,14 +22,14 @@ p { margin: 0 0 12px; max-width: 75ch; }
 .scroll { overflow-x: auto; margin: 0 0 12px; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 5px 12px; border-bottom: 1px solid var(--line); text-align: left;
-  vertical-align: top; overflow-wrap: anywhere; }
-th { color: var(--soft); font-weight: 600; overflow-wrap: normal; }
-td.number, th.number { text-align: right; white-space: nowrap; overflow-wrap: normal; }
+  vertical-align: top; max-width: 44ch; overflow-wrap: break-word; }
+th { color: var(--soft); font-weight: 600; }
+td.number, th.number { text-align: right; white-space: nowrap; }
 figure { margin: 0 0 16px; }
 img { max-width: 100%; height: auto; display: block; margin: 0 auto; }
 figcaption { color: var(--soft); font-size: 0.9rem; max-width: 85ch; margin-top: 6px; }
 pre { background: #f4f6f9; border: 1px solid var(--line); border-radius: 6px; padding: 12px 14px;
-  overflow-x: auto; font-size: 0.85rem; }
+  font-size: 0.85rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 .facts { display: flex; flex-wrap: wrap; gap: 10px 28px; margin: 0 0 14px; }
 .facts div { min-width: 90px; }
 .facts b { display: block; font-size: 1.4rem; font-weight: 600; }
