@@ -4,22 +4,25 @@ import numpy as np
 
 LOWEST_SIGNAL = 1e-3  # power of a source in the weighted mean, 1 under the model
 LOWEST_EIGENVALUE = 1e-3  # of the system of tied noises
-LARGEST_STEP = 1.0  # of a log noise
 
 
-def newton_direction(point, fixed, free, groups=None):
-    """Direction of all unmixings and log noises from the Hessian at independent components.
+def newton_direction(point, G, g, fixed, free, groups=None, floor=1e-4):
+    """Apply the inverse of the Hessian at independent components, kept positive definite.
 
     Parameters
     ----------
     point : NoisyPoint
-        With its gradient.
+        Where the statistics of the Hessian are taken.
+    G, g : ndarray of shape (m, p, p) and (m, p)
+        Minus the gradient, or what L-BFGS has made of it.
     fixed : ndarray of bool, shape (m, p)
         Noises that stay.
     free : ndarray of bool, shape (m,)
         Views that move.
     groups : ndarray of int, shape (m, p), default=None
         Noises with the same number are one. None: all differ.
+    floor : float, default=1e-4
+        Smallest relative eigenvalue left to what all views share: damps steps.
 
     Returns
     -------
@@ -30,26 +33,25 @@ def newton_direction(point, fixed, free, groups=None):
     """
     from mvica.kernels import noisy_numba
 
-    gradients = point.gradient, point.noise_gradient
     d = np.ascontiguousarray(np.einsum("vaa->va", point.K))
     r, nubar = point.weighting.precisions, point.weighting.nubar
     _, V, _, curved, power = np.ascontiguousarray(point.sums.T)
     tau = np.maximum(power - nubar, LOWEST_SIGNAL)
     curvature = np.maximum(curved - V * nubar, 0.0)
     move, delta = np.zeros_like(point.W), np.zeros_like(d)
-    noisy_numba.pair_steps(point.gradient, d, r, V, tau, free, move)
+    noisy_numba.pair_steps(G, d, r, V, tau, free, floor, move)
     if groups is None:
         noisy_numba.scale_and_noise_steps(
-            *gradients, d, r, V, curvature, nubar, free, fixed, move, delta
+            G, g, d, r, V, curvature, nubar, free, fixed, move, delta
         )
     else:
-        scales, delta = _tied_steps(point, d, V, curvature, fixed, free, groups)
+        scales, delta = _tied_steps(point, G, g, d, V, curvature, fixed, free, groups)
         np.einsum("vaa->va", move)[:] = scales
     return move, delta
 
 
-def _tied_steps(point, d, V, curvature, fixed, free, groups):
-    """Steps (m, p) of the log scales and of the log noises, the scales eliminated first.
+def _tied_steps(point, G, g, d, V, curvature, fixed, free, groups):
+    """Give the steps (m, p) of log scales and log noises, the scales eliminated first.
 
     The system of component a is ``[[E, -B], [-B, N]]`` with ``E = diag(own) - curvature r r^T``, B
     diagonal and ``N = diag(1 - 2 V r) / 2 + V^2 r r^T / 2``.
@@ -63,8 +65,8 @@ def _tied_steps(point, d, V, curvature, fixed, free, groups):
     def solve_scales(x):
         return x / own + r / own * gain * (r / own * x).sum(axis=0)
 
-    target = -np.einsum("vaa->va", point.gradient)
-    rhs = np.where(fixed, 0.0, -point.noise_gradient) + cross * solve_scales(target)
+    target = np.einsum("vaa->va", G)
+    rhs = np.where(fixed, 0.0, g) + cross * solve_scales(target)
     n_groups = groups.max() + 1
     S, pull = np.zeros((n_groups, n_groups)), np.bincount(groups.ravel(), rhs.ravel(), n_groups)
     for a, group in enumerate(groups.T):
@@ -76,6 +78,5 @@ def _tied_steps(point, d, V, curvature, fixed, free, groups):
     values, vectors = np.linalg.eigh(S)
     values = np.maximum(np.abs(values), LOWEST_EIGENVALUE)
     step = (vectors / values) @ (vectors.T @ pull)
-    step *= min(1.0, LARGEST_STEP / max(np.abs(step).max(), 1e-300))
     delta = step[groups]
     return solve_scales(target + cross * delta), delta

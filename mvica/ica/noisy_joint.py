@@ -1,18 +1,77 @@
-"""Joint quasi-Newton solver: all unmixings and noise variances move together."""
+"""Joint quasi-Newton solver: all unmixings and noise variances move together.
+
+The Hessian at independent components gives the direction; close to the optimum L-BFGS corrects what
+it leaves out, above all slow rotations between components of similar noise.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from mvica.ica.noisy_curvature import newton_direction
 from mvica.ica.noisy_objective import LOG_BOUNDS
+from mvica.optim.lbfgs import Pairs
 from mvica.optim.result import Result
 
 MAX_TRIALS = 30
 SLOPE = 1e-4  # share of the predicted decrease that a step must reach
 ROUNDING = 1e-10  # decrease per view and component below which the objective cannot judge
+CLOSE = 1e-2  # gradient below which past steps help; farther away they mislead
+SHORT = 0.25  # steps below this show that past steps mislead
+LOWEST_FLOOR, FIRST_FLOOR, LARGEST_FLOOR = 1e-4, 1e-2, 0.5  # of what views share: damps steps
+LARGEST_STEP = 1.0  # of a log noise
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What moves.
+
+    Attributes
+    ----------
+    free, free_noise : ndarray of bool, shape (m,)
+        Views whose unmixing, and whose noises, move.
+    groups : ndarray of int, shape (m, p), or None
+        Noises with the same number are one. None: all differ.
+    """
+
+    free: np.ndarray
+    free_noise: np.ndarray
+    groups: np.ndarray | None
+
+    @classmethod
+    def of(cls, m, groups=None, free=None, free_noise=None):
+        """Scope of m views; everything moves by default, `free_noise` follows `free`."""
+        free = np.ones(m, dtype=bool) if free is None else free
+        return cls(free, free if free_noise is None else free_noise, groups)
+
+    def held(self, point):
+        """Find the noises that stay, (m, p): in a fixed view, or pushed against their bound."""
+        g, (low, high) = self.noise_gradient(point), LOG_BOUNDS
+        outwards = ((point.log_nu <= low) & (g > 0)) | ((point.log_nu >= high) & (g < 0))
+        return outwards | ~self.free_noise[:, None]
+
+    def noise_gradient(self, point):
+        """Gradient of each log noise, with those that are one with it."""
+        g, groups = point.noise_gradient, self.groups
+        return g if groups is None else np.bincount(groups.ravel(), g.ravel())[groups]
+
+    def gradient_norm(self, point):
+        """Largest entry of the gradient of what can move."""
+        noise = np.abs(self.noise_gradient(point)[~self.held(point)]).max(initial=0.0)
+        return float(np.abs(point.gradient[self.free]).max(initial=noise))
 
 
 def solve_joint(
-    objective, W, log_nu, *, groups=None, free=None, tol=1e-6, max_iter=200, callback=None
+    objective,
+    W,
+    log_nu,
+    *,
+    groups=None,
+    free=None,
+    free_noise=None,
+    tol=1e-6,
+    max_iter=200,
+    callback=None,
 ):
     """Minimise the exact likelihood of noisy shared sources.
 
@@ -23,10 +82,8 @@ def solve_joint(
         Where to start; components must correspond between views.
     log_nu : ndarray of shape (m, p)
         Logarithms of the noise variances; clipped to their bounds.
-    groups : ndarray of int, shape (m, p), default=None
-        Noises with the same number are one. None: all differ.
-    free : ndarray of bool, shape (m,), default=None
-        Views that move. None: all.
+    groups, free, free_noise : default=None
+        See `Scope`.
     tol : float, default=1e-6
         Largest gradient entry at convergence, relative for W, of log nu, bounds aside.
     max_iter : int, default=200
@@ -41,69 +98,120 @@ def solve_joint(
     result : mvica.optim.result.Result
         Its `x` holds the unmixings.
     """
-    free = np.ones(len(W), dtype=bool) if free is None else free
-    log_nu = np.where(free[:, None], np.clip(log_nu, *LOG_BOUNDS), log_nu)
-    point = objective.point(W, log_nu)
-    history, message = [point.value], "max_iter reached"
+    scope = Scope.of(len(W), groups, free, free_noise)
+    log_nu = np.where(scope.free_noise[:, None], np.clip(log_nu, *LOG_BOUNDS), log_nu)
+    advance, point = _Steps(objective, scope).advance, objective.point(W, log_nu)
+    return iterate(advance, point, scope, tol=tol, max_iter=max_iter, callback=callback)
+
+
+def iterate(advance, point, scope, *, tol, max_iter, callback=None):
+    """Repeat ``point = advance(point)`` until the gradient is small; see `solve_joint`.
+
+    `advance` returns None where it finds no better point.
+    """
+    history, message, norm = [point.value], "max_iter reached", scope.gradient_norm(point)
     try:
-        while True:
-            fixed, norm = activity(point, free, groups)
-            if callback is not None and len(history) > 1:
-                callback(len(history) - 1, point.value, norm)
-            if norm < tol:
-                message = "converged"
-            if norm < tol or len(history) > max_iter:
-                break
-            step = newton_direction(point, fixed, free, groups)
-            moved = _search(objective, point, step, norm, free, groups)
+        while norm >= tol and len(history) <= max_iter:
+            moved = advance(point)
             if moved is None:
                 message = "the line search failed"
                 break
-            point = moved
+            point, norm = moved, scope.gradient_norm(moved)
             history.append(point.value)
+            if callback is not None:
+                callback(len(history) - 1, point.value, norm)
     except KeyboardInterrupt:
         message = "interrupted"
+    converged = norm < tol
+    message = "converged" if converged else message
     return point, Result(
-        point.W, point.value, norm, len(history) - 1, norm < tol, np.array(history), message
+        point.W, point.value, norm, len(history) - 1, converged, np.array(history), message
     )
 
 
-def activity(point, free, groups=None):
-    """Which noises stay, at a bound that holds them or in a fixed view, and the largest gradient.
+class _Steps:
+    """Steps of the joint solver, with their memory."""
 
-    Returns
-    -------
-    fixed : ndarray of bool, shape (m, p)
-    norm : float
-        Largest entry of the gradient of what can move.
-    """
-    g, (low, high) = point.noise_gradient, LOG_BOUNDS
-    if groups is not None:
-        g = np.bincount(groups.ravel(), g.ravel())[groups]
-    outwards = ((point.log_nu <= low) & (g > 0)) | ((point.log_nu >= high) & (g < 0))
-    fixed = outwards | ~free[:, None]
-    largest = np.abs(g[~fixed]).max(initial=0.0)
-    return fixed, float(max(np.abs(point.gradient[free]).max(), largest))
+    def __init__(self, objective, scope):
+        self.objective, self.scope = objective, scope
+        self.pairs, self.floor = Pairs(), LOWEST_FLOOR
+        self.held = None
+
+    def advance(self, point):
+        """Return a better point, or None."""
+        held = self.scope.held(point)
+        if self.held is not None and not np.array_equal(held, self.held):
+            self.pairs.clear()
+        self.held = held
+        gradient = _vector(point.gradient, np.where(held, 0.0, point.noise_gradient))
+
+        def precondition(vector):
+            G, g = _split(vector, held.shape)
+            free, groups = self.scope.free, self.scope.groups
+            return _vector(*newton_direction(point, G, g, held, free, groups, self.floor))
+
+        direction = self.pairs.direction(gradient, precondition)
+        moved = self._search(point, direction, gradient)
+        if moved is None and self.pairs.steps:
+            self.pairs.clear()  # stale curvature: once more from the Newton direction
+            moved = self._search(point, precondition(-gradient), gradient)
+        return moved
+
+    def _search(self, point, direction, gradient):
+        """Halve the step until it lowers the objective; None if no step does.
+
+        Where the predicted decrease is below rounding, a smaller gradient decides.
+        """
+        move, delta = self._capped(*_split(direction, self.held.shape))
+        slope = np.dot(_vector(move, delta), gradient)
+        if not slope < 0:
+            return None
+        norm = self.scope.gradient_norm(point)
+        change, still = move @ point.W, delta == 0
+        t = 1.0
+        for _ in range(MAX_TRIALS):
+            log_nu = np.clip(point.log_nu + t * delta, *LOG_BOUNDS)
+            log_nu[still] = point.log_nu[still]
+            trial = self.objective.evaluate(point.W + t * change, log_nu)
+            lower = trial.value <= point.value + SLOPE * t * slope
+            if lower or abs(t * slope) < ROUNDING * delta.size:
+                trial = self.objective.with_gradient(trial)
+                if lower or self.scope.gradient_norm(trial) < norm:
+                    self._learn(t)
+                    if t >= SHORT and norm < CLOSE:
+                        self._remember(point, trial, t * move, gradient)
+                    return trial
+            t /= 2
+        return None
+
+    def _capped(self, move, delta):
+        """Shrink the scale and noise steps of a component together where a noise moves too far."""
+        largest = np.abs(delta).max(axis=0)
+        if self.scope.groups is not None:
+            largest = np.full_like(largest, largest.max())
+        factor = LARGEST_STEP / np.maximum(largest, LARGEST_STEP)
+        move = move.copy()
+        np.einsum("vaa->va", move)[:] *= factor
+        return move, factor * delta
+
+    def _learn(self, t):
+        """Damp more after short steps, less after full ones."""
+        if t < SHORT:
+            self.pairs.clear()
+            self.floor = float(np.clip(10 * self.floor, FIRST_FLOOR, LARGEST_FLOOR))
+        elif t == 1:
+            self.floor = max(0.3 * self.floor, LOWEST_FLOOR)
+
+    def _remember(self, point, moved, move, gradient):
+        noise_gradient = np.where(self.held, 0.0, moved.noise_gradient)
+        change = _vector(moved.gradient, noise_gradient) - gradient
+        self.pairs.append(_vector(move, moved.log_nu - point.log_nu), change)
 
 
-def _search(objective, point, step, norm, free, groups):
-    """Halve the step until it lowers the objective; None if no step does.
+def _vector(unmixings, noises):
+    return np.concatenate([unmixings.ravel(), noises.ravel()])
 
-    Where the predicted decrease is below rounding, a smaller gradient decides.
-    """
-    move, delta = step
-    slope = np.vdot(move, point.gradient) + np.vdot(delta, point.noise_gradient)
-    change = move @ point.W
-    t = 1.0
-    for _ in range(MAX_TRIALS):
-        log_nu = point.log_nu + t * delta
-        log_nu[free] = np.clip(log_nu[free], *LOG_BOUNDS)
-        trial = objective.evaluate(point.W + t * change, log_nu)
-        if trial.value <= point.value + SLOPE * t * slope:
-            return objective.with_gradient(trial)
-        if abs(t * slope) < ROUNDING * delta.size:
-            trial = objective.with_gradient(trial)
-            if activity(trial, free, groups)[1] < norm:
-                return trial
-        t /= 2
-    return None
+
+def _split(vector, shape):
+    m, p = shape
+    return vector[: m * p * p].reshape(m, p, p), vector[m * p * p :].reshape(m, p)

@@ -148,7 +148,7 @@ class MixtureSources:
         self._means = np.empty((views.n_components, views.n_samples))
 
     def evaluate(self, B, nubar):
-        """Sums (p, 5) at the weighted means ``B Z``; see `SourceDensities.posterior`."""
+        """Return the sums (p, 5) of `SourceDensities.posterior` at the weighted means ``B Z``."""
         ybar = self.views.mix(B, out=self._means)
         return self.densities.posterior(ybar, nubar, out=ybar)[1]
 
@@ -164,7 +164,7 @@ class GaussianSources:
         self.moment = moment
 
     def evaluate(self, B, nubar):
-        """Sums (p, 5) at the weighted means ``B Z``."""
+        """Return the sums (p, 5) at the weighted means ``B Z``."""
         self._products = self.moment @ B.T
         power = np.einsum("ac,ca->a", B, self._products)
         self._shrink = 1 / (1 + nubar)

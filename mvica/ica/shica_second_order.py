@@ -146,7 +146,7 @@ def _leading_loadings(R):
 
 
 def equal_noise_pair(Gamma):
-    """The same for two views, whose noises are taken to be equal: closed form.
+    """Do the same for two views, whose noises are taken to be equal: closed form.
 
     Two views identify only the product of their signal-to-noise ratios.
     """

@@ -12,15 +12,14 @@ from numba import njit
 
 OPTIONS = {"cache": True, "nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
 LOWEST_EIGENVALUE = 1e-3  # of a view's own two by two block of a pair
-LOWEST_COUPLING = 1e-4  # eigenvalue left to the direction that all views share
 COMMON_SCALE = 0.75  # share of its Gaussian value 2/(1 + nubar)^2 that the common scale keeps, / 2
 FIRST_SHIFT = 1e-3  # of the diagonal of a system that is not positive definite
 MAX_SHIFTS = 20
 
 
 @njit(**OPTIONS)
-def _pair(G, a, b, d, r, V, tau, free, work, out):
-    """Newton step of all (ab, ba) entries, by Woodbury's formula on two by two blocks."""
+def _pair(G, a, b, d, r, V, tau, free, floor, work, out):
+    """Solve for all (ab, ba) entries, by Woodbury's formula on two by two blocks."""
     m = len(d)
     u, w = math.sqrt(V[a] * tau[b]), math.sqrt(V[b] * tau[a])
     k11 = k12 = k22 = s1 = s2 = 0.0
@@ -37,8 +36,8 @@ def _pair(G, a, b, d, r, V, tau, free, work, out):
         inverse = 1.0 / (ab * ba - 1.0)
         h1, h2 = ab * inverse, ba * inverse
         u_v, w_v = u * ra, w * rb
-        z1 = inverse * G[v, b, a] - h2 * G[v, a, b]
-        z2 = inverse * G[v, a, b] - h1 * G[v, b, a]
+        z1 = h2 * G[v, a, b] - inverse * G[v, b, a]
+        z2 = h1 * G[v, b, a] - inverse * G[v, a, b]
         k11 += u_v * u_v * h2
         k22 += w_v * w_v * h1
         k12 -= u_v * w_v * inverse
@@ -46,7 +45,7 @@ def _pair(G, a, b, d, r, V, tau, free, work, out):
         s2 += w_v * z2
         work[0, v], work[1, v], work[2, v] = h1, h2, inverse
         work[3, v], work[4, v] = z1, z2
-    t1, t2 = _solve_coupling(k11, k12, k22, s1, s2)
+    t1, t2 = _solve_coupling(k11, k12, k22, s1, s2, floor)
     for v in range(m):
         if not free[v]:
             continue
@@ -57,12 +56,12 @@ def _pair(G, a, b, d, r, V, tau, free, work, out):
 
 
 @njit(**OPTIONS)
-def _solve_coupling(k11, k12, k22, s1, s2):
-    """Solve ``(I - [[k11, k12], [k12, k22]]) t = s`` with the eigenvalues kept positive."""
+def _solve_coupling(k11, k12, k22, s1, s2, floor):
+    """Solve ``(I - [[k11, k12], [k12, k22]]) t = s`` with eigenvalues of `floor` or more."""
     half, mean = 0.5 * (k11 - k22), 1.0 - 0.5 * (k11 + k22)
     radius = math.sqrt(half * half + k12 * k12)
-    low = max(mean - radius, LOWEST_COUPLING)
-    high = max(mean + radius, LOWEST_COUPLING)
+    low = max(mean - radius, floor)
+    high = max(mean + radius, floor)
     if radius == 0.0:
         return s1 / low, s2 / low
     # Projector on the eigenvector of `low`: that of the largest eigenvalue of k.
@@ -156,19 +155,21 @@ def _substitute(U, factors, free, x):
 
 
 @njit(**OPTIONS)
-def pair_steps(G, d, r, V, tau, free, out):
-    """Fill the off-diagonal entries of the Newton direction `out` (m, p, p).
+def pair_steps(G, d, r, V, tau, free, floor, out):
+    """Fill the off-diagonal entries of the inverse Hessian times G.
 
     Parameters
     ----------
     G : ndarray of shape (m, p, p)
-        Relative gradient.
+        Right-hand side: minus the relative gradient, for a Newton step.
     d, r : ndarray of shape (m, p)
         ``E[y_vj^2]`` and noise precisions.
     V, tau : ndarray of shape (p,)
         Mean posterior variances, and signal powers ``E[ybar_j^2] - nubar_j``.
     free : ndarray of bool, shape (m,)
         Views that may move.
+    floor : float
+        Smallest eigenvalue, in (0, 1), left to the direction that all views share.
     out : ndarray of shape (m, p, p)
         Entries of other views are left alone.
     """
@@ -176,7 +177,7 @@ def pair_steps(G, d, r, V, tau, free, out):
     work = np.empty((5, m))
     for a in range(p):
         for b in range(a + 1, p):
-            _pair(G, a, b, d, r, V, tau, free, work, out)
+            _pair(G, a, b, d, r, V, tau, free, floor, work, out)
 
 
 @njit(**OPTIONS)
@@ -186,7 +187,7 @@ def scale_and_noise_steps(G, g, d, r, V, curvature, nubar, free, fixed, out, del
     Parameters
     ----------
     G, g : ndarray of shape (m, p, p) and (m, p)
-        Gradients.
+        Right-hand sides, of the diagonals of G and of the log noises.
     d, r, V, free
         As in `pair_steps`.
     curvature : ndarray of shape (p,)
@@ -196,7 +197,7 @@ def scale_and_noise_steps(G, g, d, r, V, curvature, nubar, free, fixed, out, del
     fixed : ndarray of bool, shape (m, p)
         Noises that stay.
     out, delta : ndarray
-        The steps of a component shrink together so that no noise changes by a factor above e.
+        Entries of views that are not free are left alone.
     """
     m, p = d.shape
     D, U, C = np.empty((m, 3)), np.empty((m, 2, 3)), np.empty((3, 3))
@@ -209,13 +210,8 @@ def scale_and_noise_steps(G, g, d, r, V, curvature, nubar, free, fixed, out, del
                 break
             shift = FIRST_SHIFT * 4.0**k
         for v in range(m):
-            x[v, 0], x[v, 1] = -G[v, a, a], 0.0 if fixed[v, a] else -g[v, a]
+            x[v, 0], x[v, 1] = G[v, a, a], 0.0 if fixed[v, a] else g[v, a]
         _substitute(U, factors, free, x)
-        largest = 1.0
         for v in range(m):
             if free[v]:
-                largest = max(largest, abs(x[v, 1]))
-        for v in range(m):
-            if free[v]:
-                out[v, a, a] = x[v, 0] / largest
-                delta[v, a] = x[v, 1] / largest
+                out[v, a, a], delta[v, a] = x[v, 0], x[v, 1]
