@@ -6,12 +6,15 @@ from mvica._version import __version__
 
 # Public name -> module that defines it. Imported at first use, so `import mvica` stays fast.
 _PUBLIC = {
+    "DirectLiMVAM": "mvica.causal.estimators",
+    "GaussianLiMVAM": "mvica.causal.gaussian",
     "GroupICA": "mvica.ica.baselines",
     "GroupPCA": "mvica.reduction.estimators",
     "MultiViewData": "mvica.views",
     "MVICAD": "mvica.ica.delays_estimator",
     "MultiViewICA": "mvica.ica.estimators",
     "MultisetCCA": "mvica.reduction.estimators",
+    "PairwiseLiMVAM": "mvica.causal.estimators",
     "PermICA": "mvica.ica.baselines",
     "SharedResponseModel": "mvica.reduction.shared_response",
     "ViewPCA": "mvica.reduction.estimators",

@@ -1,15 +1,18 @@
 """Simulators: views with the truth that made them."""
 
+from mvica.datasets.causal import CausalDataset, make_limvam
 from mvica.datasets.delayed import DelayedDataset, make_mvicad, make_mvicad2
 from mvica.datasets.evoked import EvokedGroup, make_evoked_group
 from mvica.datasets.record import MultiViewDataset
 from mvica.datasets.simulated import make_multiview_ica, make_shica
 
 __all__ = [
+    "CausalDataset",
     "DelayedDataset",
     "EvokedGroup",
     "MultiViewDataset",
     "make_evoked_group",
+    "make_limvam",
     "make_multiview_ica",
     "make_mvicad",
     "make_mvicad2",
