@@ -63,7 +63,7 @@ def test_matrices_and_data_agree(simulated):
 
 
 def test_fitted_on_matrices(simulated):
-    views, A, _ = simulated
+    views, *_ = simulated
     problem = make_matrix_set(10, 4, random_state=0)
     model = JointDiagonalization(tol=1e-9).fit(views).fit_matrices(problem.matrices)
     assert model.n_features_in_ == 4
@@ -109,7 +109,7 @@ def test_bad_input(simulated):
         JointDiagonalization(method="qr").fit_matrices(np.eye(3)[None])
     with pytest.raises(NotFittedError):
         JointDiagonalization().transform_matrices(np.eye(4)[None])
-    with pytest.raises(ValueError, match="size 3, but .* size 4"):
+    with pytest.raises(ValueError, match=r"size 3, but .* size 4"):
         JointDiagonalization().fit(views).transform_matrices(np.eye(3)[None])
     with pytest.warns(ConvergenceWarning, match="max_iter"):
         model = JointDiagonalization(max_iter=1, init="white", tol=1e-12).fit(views)
