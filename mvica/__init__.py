@@ -13,7 +13,7 @@ _PUBLIC = {
     "MultiViewData": "mvica.views",
     "MVICAD": "mvica.ica.delays_estimator",
     "MultiViewICA": "mvica.ica.estimators",
-    "MultisetCCA": "mvica.reduction.estimators",
+    "MultisetCCA": "mvica.reduction.mcca_estimator",
     "PairwiseLiMVAM": "mvica.causal.estimators",
     "PermICA": "mvica.ica.baselines",
     "SharedResponseModel": "mvica.reduction.shared_response",

@@ -1,4 +1,4 @@
-"""Estimators of what views share from second-order statistics: per-view PCA, group PCA, MCCA."""
+"""Estimators of principal components: of each view on its own, and of all views together."""
 
 from numbers import Integral, Real
 
@@ -7,15 +7,17 @@ import numpy as np
 from mvica._validation import Interval, StrOptions
 from mvica.base import MultiViewTransformer
 from mvica.reduction.group_pca import group_components
-from mvica.reduction.mcca import shared_directions
 from mvica.reduction.pca import principal_components
 from mvica.reduction.reduce import (
-    SAMPLES_PER_DIRECTION,
     check_n_components,
     reduce_views,
 )
-from mvica.reduction.shared_components import SharedComponents, skew_signs, summed_signals
-from mvica.reduction.stacking import by_view
+from mvica.reduction.shared_components import (
+    SharedComponents,
+    feature_maps,
+    skew_signs,
+    summed_signals,
+)
 
 _SHARED = MultiViewTransformer._parameter_constraints
 
@@ -214,7 +216,7 @@ class GroupPCA(SharedComponents):
 
     def _fit_views(self, views):
         pcas = [principal_components(X) for X in views]
-        p = check_n_components(views, pcas, self.n_components)
+        p = check_n_components([X.shape for X in views], pcas, self.n_components)
         found = group_components(
             views,
             pcas,
@@ -223,156 +225,11 @@ class GroupPCA(SharedComponents):
             tol=self.tol,
             max_iter=self.max_iter,
         )
-        self._set_shared(views, pcas, found.weights, found.regressions)
+        maps, patterns = feature_maps(views, pcas, found.weights, found.regressions)
+        S = summed_signals(views, [pca.mean for pca in pcas], maps)
+        sign = skew_signs(S)
+        self.sources_ = S * sign.astype(S.dtype)
+        self._set_shared(pcas, [sign[:, None] * W for W in maps], [A * sign for A in patterns])
         self.explained_variance_ = found.variances
-        self.n_iter_ = found.n_iter
-        self.converged_ = found.converged
-
-
-class MultisetCCA(SharedComponents):
-    r"""Multiset canonical correlation analysis: what views share, whatever its variance.
-
-    Finds in each view the combinations of features whose sum over views varies most,
-
-    .. math:: \max \sum_{u,v} a_u^\top C_{uv} a_v \quad \text{subject to} \quad
-              \sum_v a_v^\top C_{vv} a_v = 1,
-
-    successive solutions being orthogonal in the metric of the constraint. The shared sources have
-    unit variance, come by decreasing eigenvalue, and have the sign that makes their third moment
-    positive.
-
-    Parameters
-    ----------
-    n_components : int, default=None
-        Number of components. None keeps the smallest numerical rank of the views.
-    n_directions : int, "auto" or None, default="auto"
-        Principal directions of each view that may be used. With few samples a direction, views of
-        pure noise agree by chance: "auto" takes ``max(n_components, n_samples // 10)``, None
-        takes all (the numerical rank).
-    max_iter : int, default=50
-        Largest number of rounds of the subspace iteration. A dense solver takes over then, unless
-        there are so many views that their joint covariance is not formed.
-    tol : float, default=1e-8
-        Stop when the subspace moves by less than this between two rounds.
-    view_sizes : int or sequence of int, default=None
-        How one table of shape (n_samples, n_features) is cut into views. None makes it one view,
-        an int that number of nearly equal contiguous blocks of columns, a sequence gives the
-        widths. Data that come as separate views do not need it.
-    output : {"shared", "concat", "views"}, default="shared"
-        What `transform` returns: the shared sources, of shape (n_samples, n_components); the
-        canonical variates of the views side by side, of shape (n_samples, n_views *
-        n_components); or these as a `MultiViewData`.
-    random_state : int, RandomState instance or None, default=None
-        Draws the start of the subspace iteration.
-
-    Attributes
-    ----------
-    components_ : list of ndarray of shape (n_components, n_features_v)
-        Maps from centred features to canonical variates, whose mean over views is the shared
-        sources.
-    mixing_ : list of ndarray of shape (n_features_v, n_components)
-        Patterns: covariance of the features with the shared sources.
-    mean_ : list of ndarray of shape (n_features_v,)
-        Mean of each view.
-    sources_ : ndarray of shape (n_samples, n_components)
-        Shared sources of the training data.
-    eigenvalues_ : ndarray of shape (n_components,)
-        Decreasing, between 1 (nothing is shared) and `n_views_` (the views agree).
-    rank_ : ndarray of shape (n_views,)
-        Numerical rank of each view.
-    explained_variance_ratio_ : ndarray of shape (n_views, n_components)
-        Share of the variance of each view that each shared source explains.
-    n_iter_ : int
-        Rounds of the subspace iteration.
-    converged_ : bool
-        Whether `tol` was reached.
-    n_views_ : int
-        Number of views.
-    view_sizes_ : tuple of int
-        Number of features of each view.
-    n_features_in_ : int
-        Number of features of all views together.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Names of the features, when fitted on one dataframe whose column names are all str.
-
-    Notes
-    -----
-    With whitened views this is an eigenvalue problem for their stacked second moment, solved by
-    subspace iteration. That matrix is not formed when it would be larger than the data. Single
-    components are only defined where eigenvalues differ; their span is stable as long as the last
-    one kept is well above the next. With one view this is a PCA.
-
-    References
-    ----------
-    Kettenring, Canonical analysis of several sets of variables, Biometrika 1971.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from mvica.reduction.estimators import MultisetCCA
-    >>> rng = np.random.default_rng(0)
-    >>> S = rng.laplace(size=(500, 2))
-    >>> views = [S @ rng.standard_normal((2, d)) for d in (2, 2, 2)]
-    >>> MultisetCCA(random_state=0).fit(views).eigenvalues_.round(6)
-    array([3., 3.])
-    """
-
-    _parameter_constraints: dict = {
-        "n_components": _SHARED["n_components"],
-        "n_directions": [
-            Interval(Integral, 1, None, closed="left"),
-            StrOptions({"auto"}),
-            None,
-        ],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "view_sizes": _SHARED["view_sizes"],
-        "output": _SHARED["output"],
-        "random_state": _SHARED["random_state"],
-    }
-
-    def __init__(
-        self,
-        n_components=None,
-        n_directions="auto",
-        max_iter=50,
-        tol=1e-8,
-        view_sizes=None,
-        output="shared",
-        random_state=None,
-    ):
-        self.n_components = n_components
-        self.n_directions = n_directions
-        self.max_iter = max_iter
-        self.tol = tol
-        self.view_sizes = view_sizes
-        self.output = output
-        self.random_state = random_state
-
-    def _fit_views(self, views):
-        pcas = [principal_components(X) for X in views]
-        p = check_n_components(views, pcas, self.n_components)
-        limit = self.n_directions
-        if limit == "auto":
-            limit = max(p, len(views[0]) // SAMPLES_PER_DIRECTION)
-        elif limit is not None and limit < p:
-            raise ValueError(f"n_directions={limit} must be at least n_components={p}")
-        pcas = [pca.leading(limit) for pca in pcas]
-        found = shared_directions(
-            views,
-            pcas,
-            p,
-            random_state=self.random_state,
-            tol=self.tol,
-            max_iter=self.max_iter,
-        )
-        root = np.sqrt(found.eigenvalues)
-        self._set_shared(
-            views,
-            pcas,
-            weights=[V.T for V in by_view(found.directions / root, pcas)],
-            regressions=[V.T for V in by_view(found.directions * root, pcas)],
-        )
-        self.eigenvalues_ = found.eigenvalues
         self.n_iter_ = found.n_iter
         self.converged_ = found.converged

@@ -72,7 +72,7 @@ def multiset_cca(whitened, n_components, *, random_state=None, tol=1e-8, max_ite
     size = len(whitened if moment is None else moment)
     if moment is None:
         moment = signals_moment(whitened, block_size(size, n_components))
-    return _solve(moment, size, n_components, random_state, tol, max_iter)
+    return solve_moment(moment, size, n_components, random_state, tol, max_iter)
 
 
 def shared_directions(views, pcas, n_components, *, random_state, tol=1e-8, max_iter=50):
@@ -83,12 +83,18 @@ def shared_directions(views, pcas, n_components, *, random_state, tol=1e-8, max_
     """
     size = sum(pca.n_directions for pca in pcas)
     if len(views) == 1:
-        return MultisetCCAResult(np.eye(size, n_components), np.ones(n_components), 1, True)
+        return principal_directions(size, n_components)
     moment = coordinates_moment(views, pcas, block_size(size, n_components))
-    return _solve(moment, size, n_components, random_state, tol, max_iter)
+    return solve_moment(moment, size, n_components, random_state, tol, max_iter)
 
 
-def _solve(moment, size, n_components, random_state, tol, max_iter):
+def principal_directions(size, n_components):
+    """Record for a single view: its leading principal components, which it shares with itself."""
+    return MultisetCCAResult(np.eye(size, n_components), np.ones(n_components), 1, True)
+
+
+def solve_moment(moment, size, n_components, random_state, tol, max_iter):
+    """Multiset CCA from the second moment (N, N) of whitened coordinates, or its products."""
     found = leading_subspace(
         moment, size, n_components, random_state=random_state, tol=tol, max_iter=max_iter
     )

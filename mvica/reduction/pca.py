@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mvica.kernels.blocks import blocks
+from mvica.kernels.blocks import blocks, project
 from mvica.kernels.moments import mean_and_covariance
 from mvica.reduction.subspace import stable_signs
 
@@ -80,32 +80,58 @@ def principal_components(X, *, max_directions=None):
         mean, matrix = mean_and_covariance(X)
     else:
         mean, matrix = _mean_and_gram(X)
+    return _spectrum(matrix, mean, (n, d), X.dtype, gram=d > n, max_directions=max_directions)
+
+
+def components_of_covariance(mean, covariance, n_samples, dtype):
+    """Principal components of a view of which only the mean and the covariance are known.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (n_features,)
+        Mean of the view.
+    covariance : ndarray of shape (n_features, n_features)
+        Its covariance, divided by `n_samples`.
+    n_samples : int
+        Number of samples that they come from.
+    dtype : dtype
+        Type that the samples had: it bounds the variance that is only rounding.
+
+    Returns
+    -------
+    pca : PrincipalComponents
+    """
+    return _spectrum(covariance, mean, (n_samples, len(mean)), dtype)
+
+
+def _spectrum(matrix, mean, shape, dtype, *, gram=False, max_directions=None):
+    """Principal components from the covariance, or from the Gram matrix, of a view."""
     values, vectors = np.linalg.eigh(matrix)
     values, vectors = values[::-1], vectors[:, ::-1]
     total = float(np.sum(values))
-    rank = int(np.sum(values > _rounding_variance(values[0], total, mean, X)))
+    rank = int(np.sum(values > _rounding_variance(values[0], total, mean, shape, dtype)))
     k = rank if max_directions is None else min(rank, max_directions)
     kept = vectors[:, :k] * stable_signs(vectors[:, :k])
-    kept = np.ascontiguousarray(kept if d > n else kept.T)
+    kept = np.ascontiguousarray(kept if gram else kept.T)
     return PrincipalComponents(
         mean=mean,
         variances=values[:k].copy(),
-        directions=None if d > n else kept,
-        sample_vectors=kept if d > n else None,
+        directions=None if gram else kept,
+        sample_vectors=kept if gram else None,
         rank=rank,
         total_variance=total,
     )
 
 
-def _rounding_variance(largest, total, mean, X):
+def _rounding_variance(largest, total, mean, shape, dtype):
     """Variance that rounding alone can give to a direction of a rank-deficient view.
 
     Three sources add up: the float64 statistics, arithmetic and storage in the dtype of the data
     (each entry moves by eps relatively), and the rounding of the mean that is removed.
     """
-    eps, storage = np.finfo(np.float64).eps, np.finfo(X.dtype).eps
-    offset = max(storage, len(X) * eps) ** 2 * np.max(mean**2)
-    return largest * max(X.shape) * eps + storage**2 * total + offset
+    eps, storage = np.finfo(np.float64).eps, np.finfo(dtype).eps
+    offset = max(storage, shape[0] * eps) ** 2 * np.max(mean**2)
+    return largest * max(shape) * eps + storage**2 * total + offset
 
 
 def _mean_and_gram(X):
@@ -131,10 +157,20 @@ def whitened_samples(pca, X, rows):
 
 def signal_regressions(pca, X, S):
     """Covariance (p, k) of signals S (n, p) with the whitened coordinates of the same samples."""
-    covariance = np.zeros((S.shape[1], pca.n_directions))
+    if pca.sample_vectors is not None:
+        return S.T @ pca.sample_vectors / np.sqrt(len(X))
+    covariance = np.zeros((S.shape[1], X.shape[1]))
     for rows in blocks(*X.shape):
-        covariance += S[rows].T @ whitened_samples(pca, X, rows).T
-    return covariance / len(X)
+        covariance += S[rows].T @ (X[rows] - pca.mean)
+    return covariance / len(X) @ (pca.directions / np.sqrt(pca.variances)[:, None]).T
+
+
+def combined_samples(pca, X, weights):
+    """Signals (p, n) ``weights @ whitened`` of the training samples, in float64."""
+    if pca.sample_vectors is not None:
+        return np.sqrt(len(X)) * weights @ pca.sample_vectors.T
+    rows = projection_map(pca, X, weights)
+    return project(X, pca.mean, rows, out=np.empty((len(weights), len(X))))
 
 
 def projection_map(pca, X, weights):

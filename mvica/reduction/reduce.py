@@ -90,7 +90,7 @@ def reduce_views(views, n_components=None, *, method="mcca", random_state=None):
         raise ValueError(f"unknown reduction {method!r}: choose one of {METHODS}")
     limit = None if n_components is None else _n_directions(len(views[0]), n_components, method)
     pcas = [principal_components(X, max_directions=limit) for X in views]
-    p = check_n_components(views, pcas, n_components)
+    p = check_n_components([X.shape for X in views], pcas, n_components)
     if method is None:
         _check_nothing_dropped(views, pcas, p)
     pcas = [pca.leading(_n_directions(len(views[0]), p, method)) for pca in pcas]
@@ -116,13 +116,13 @@ def _n_directions(n_samples, p, method):
     return p if method in ("pca", None) else max(p, n_samples // SAMPLES_PER_DIRECTION)
 
 
-def check_n_components(views, pcas, n_components):
+def check_n_components(shapes, pcas, n_components):
     """Return the number of components that every view can give; refuse more than that.
 
     Parameters
     ----------
-    views : list of ndarray of shape (n_samples, n_features_v)
-        The views.
+    shapes : list of tuple of int
+        Numbers of samples and features of the views.
     pcas : list of PrincipalComponents
         Their principal components.
     n_components : int or None
@@ -144,11 +144,11 @@ def check_n_components(views, pcas, n_components):
     """
     ranks = [pca.rank for pca in pcas]
     v = int(np.argmin(ranks))
-    shape, largest = views[v].shape, ranks[v]
+    shape, largest = shapes[v], ranks[v]
     if largest == 0:
         raise ValueError(f"view {v} of shape {shape} is constant: it has no component to find")
     if n_components is None:
-        if largest < min(min(X.shape[0] - 1, X.shape[1]) for X in views):
+        if largest < min(min(n - 1, d) for n, d in shapes):
             warnings.warn(
                 f"view {v} of shape {shape} has numerical rank {largest}: using "
                 f"n_components={largest}; set n_components to choose it",

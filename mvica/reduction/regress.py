@@ -43,6 +43,6 @@ def reduce_to_signals(X, S):
     """
     n, p = S.shape
     pca = principal_components(X, max_directions=max(p, n // SAMPLES_PER_DIRECTION))
-    check_n_components([X], [pca], p)
+    check_n_components([X.shape], [pca], p)
     rows = orthonormal_rows(signal_regressions(pca, X, S))
     return white_reduction([X], [pca], [rows])

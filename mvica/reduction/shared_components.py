@@ -22,28 +22,28 @@ def skew_signs(S):
     return np.where(third < 0, -1.0, 1.0)
 
 
+def feature_maps(views, pcas, weights, regressions):
+    """Build maps from features to signals, and patterns, from rows in whitened coordinates.
+
+    The signals are the sum over views of ``weights[v] @ whitened_v``, and ``regressions[v]`` their
+    covariance with the whitened view. Only views with more features than samples are read.
+    """
+    maps = [projection_map(*args) for args in zip(pcas, views, weights, strict=True)]
+    patterns = [pattern_map(*args) for args in zip(pcas, views, regressions, strict=True)]
+    return maps, patterns
+
+
 class SharedComponents(MultiViewTransformer):
     """White shared signals that are sums of linear functions of the views."""
 
-    def _set_shared(self, views, pcas, weights, regressions):
-        """Set attributes from rows in whitened coordinates.
-
-        The shared sources are the sum over views of ``weights[v] @ whitened_v``, and
-        ``regressions[v]`` their covariance with the whitened view.
-        """
-        m = len(views)
+    def _set_shared(self, pcas, maps, patterns):
+        """Set attributes from the maps whose sum over views is the shared sources."""
         self.mean_ = [pca.mean for pca in pcas]
         self.rank_ = np.array([pca.rank for pca in pcas])
-        maps = [projection_map(*args) for args in zip(pcas, views, weights, strict=True)]
-        S = summed_signals(views, self.mean_, maps)
-        sign = skew_signs(S)
-        self.sources_ = S * sign.astype(S.dtype)
-        self.components_ = [m * sign[:, None] * rows for rows in maps]
-        self.mixing_ = [
-            pattern_map(*args) * sign for args in zip(pcas, views, regressions, strict=True)
-        ]
+        self.components_ = [len(pcas) * rows for rows in maps]
+        self.mixing_ = patterns
         totals = np.array([pca.total_variance for pca in pcas])
-        explained = np.array([np.sum(pattern**2, axis=0) for pattern in self.mixing_])
+        explained = np.array([np.sum(pattern**2, axis=0) for pattern in patterns])
         self.explained_variance_ratio_ = explained / totals[:, None]
 
     def _mix(self, Y_v, v):

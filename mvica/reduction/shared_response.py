@@ -157,7 +157,7 @@ class SharedResponseModel(MultiViewTransformer):
 
     def _fit_views(self, views):
         pcas = [principal_components(X) for X in views]
-        p = check_n_components(views, pcas, self.n_components)
+        p = check_n_components([X.shape for X in views], pcas, self.n_components)
         found = shared_response(
             views,
             pcas,
@@ -282,7 +282,7 @@ class SharedResponseModel(MultiViewTransformer):
         """Basis and gain of the regression on S; what S leaves out of the sources is not noise."""
         p = S.shape[1]
         pca = principal_components(X)
-        check_n_components([X], [pca], p)
+        check_n_components([X.shape], [pca], p)
         power = np.sum(np.mean(S**2, axis=0, dtype=np.float64))
         unseen = np.sum(self._posterior_variances()) if self.algorithm == "probabilistic" else 0.0
         spread = np.sqrt(pca.variances)

@@ -103,6 +103,18 @@ def scaled_moment(moment, scales):
     return scales * moment * scales.T
 
 
+def shrunk_moment(moment, gains):
+    """Moment of coordinates that shrunk covariances whiten, gains (N, 1); its blocks have ones.
+
+    The covariance of a view with itself is the shrunk one wherever it appears.
+    """
+    if np.all(gains == 1):
+        return moment
+    if callable(moment):
+        return lambda Q: gains * moment(gains * Q) + (1 - gains**2) * Q
+    return scaled_moment(moment, gains) + np.diag(1 - gains[:, 0] ** 2)
+
+
 def _worth_forming(size, n, n_vectors):
     return size <= n and size <= GRAM_ROWS * n_vectors
 

@@ -7,8 +7,8 @@ from scipy.optimize import brentq
 from sklearn.exceptions import ConvergenceWarning
 
 from mvica.reduction import stacking
-from mvica.reduction.estimators import MultisetCCA
 from mvica.reduction.mcca import multiset_cca, shared_directions
+from mvica.reduction.mcca_estimator import MultisetCCA
 from mvica.reduction.pca import principal_components
 
 
