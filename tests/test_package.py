@@ -211,6 +211,10 @@ def test_readme_links_to_files_that_exist():
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
+def test_citation_names_this_version():
+    assert f"\nversion: {mvica.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
 def test_no_text_names_a_machine_path():
     if not (ROOT / ".git").exists():
         pytest.skip("not a git checkout: the tracked files are unknown")
