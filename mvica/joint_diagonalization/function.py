@@ -2,9 +2,11 @@
 
 import warnings
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import ThreadpoolController
 
 from mvica.joint_diagonalization.criteria import (
     profile_angles,
@@ -156,9 +158,10 @@ def joint_diagonalize(
     C = check_matrices(C)
     weights = check_weights(weights, len(C))
     prepare = prepare_rotation if method in _ROTATIONS else prepare_invertible
-    prepared = prepare(C, weights, n_components, init, positive=method in _LIKELIHOOD)
-    options = {"tol": tol, "max_iter": max_iter}
-    result, diagonals = _RUNNERS[method](prepared, weights, options, memory)
+    with _blas().limit(limits=1, user_api="blas"):
+        prepared = prepare(C, weights, n_components, init, positive=method in _LIKELIHOOD)
+        options = {"tol": tol, "max_iter": max_iter}
+        result, diagonals = _RUNNERS[method](prepared, weights, options, memory)
     if not result.converged:
         warnings.warn(
             f"joint_diagonalize(method={method!r}) did not converge ({result.message}): after "
@@ -201,6 +204,12 @@ def joint_diagonalize_many(sets, method="quasi_newton", *, n_jobs=None, **option
     (5, True)
     """
     return map_views(lambda C: joint_diagonalize(C, method, **options), sets, n_jobs)
+
+
+@cache
+def _blas():
+    """Handle of the BLAS libraries: in many small products their threads would only wait."""
+    return ThreadpoolController()
 
 
 def _check_options(method, init, tol, max_iter, memory):

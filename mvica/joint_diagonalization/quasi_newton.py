@@ -20,6 +20,7 @@ _MESSAGES = {
 
 _JIT = {"cache": True, "nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
 _PRODUCT = 1_000_000  # multiply-adds of one matrix product: OpenBLAS is fastest up to here
+_FLATTEST = 24  # rows of a product below which it is slow again
 _CLAMP = 1e-4  # smallest determinant (or curvature) of a pair, relative to a typical one
 _LEAST_CLAMP = 1e-8  # and in absolute terms: below it, rounding would turn the rows at random
 _MAX_TRIALS = 12
@@ -79,8 +80,10 @@ def sweep(C, w, B, criterion, d, V):
     BT = np.ascontiguousarray(B.T)
     VT = np.zeros((p, p))
     phi = np.empty(p)
-    height = max(min(_PRODUCT // (p * p), K * p), min(p, 24))
-    per_block = max(1, height // p)
+    height = _PRODUCT // (p * p)
+    if height < _FLATTEST:
+        height = p
+    per_block = min(max(1, height // p), K)
     products = np.empty((per_block * p, p))
     for first in range(0, K, per_block):
         last = min(K, first + per_block)

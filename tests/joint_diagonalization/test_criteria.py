@@ -99,7 +99,7 @@ def test_compiled_sweep_equals_the_naive_evaluation(problem, criterion):
     np.testing.assert_allclose(qn.gradient(V, B, criterion), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("p", [1, 3, 101, 160])
+@pytest.mark.parametrize("p", [1, 3, 101, 160, 210])
 def test_sweep_at_the_edges_of_its_blocks(p):
     rng = np.random.default_rng(0)
     R = rng.standard_normal((9, p, p + 3))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import eigh
 from sklearn.exceptions import ConvergenceWarning
+from threadpoolctl import threadpool_info
 
 from mvica.joint_diagonalization import (
     joint_diagonalize,
@@ -304,3 +305,9 @@ def test_many_sets_at_once():
         assert amari(result.x @ problem.mixing) < 1e-8
         alone = joint_diagonalize(problem.matrices, tol=1e-9)
         np.testing.assert_allclose(result.x, alone.x, atol=1e-9)
+
+
+def test_the_number_of_blas_threads_is_restored():
+    before = threadpool_info()
+    joint_diagonalize(make_matrix_set(5, 3, random_state=0).matrices)
+    assert threadpool_info() == before
