@@ -92,28 +92,36 @@ def cross_covariances(views):
         moment += chunk.T @ chunk
     scales = np.sqrt(np.diag(moment) / n).reshape(m, p)
     _check_constant(views, means, scales)
-    return from_moment(moment / n, means, scales, n, views[0].shape)
+    C = from_moment(moment / n, means, scales, n)
+    _warn_if_redundant(C)
+    return C
 
 
-def from_moment(moment, means, scales, n_samples, shape):
-    """Standardise a covariance (m p, m p), ordered by view; name the redundant views."""
+def from_moment(moment, means, scales, n_samples):
+    """Standardise a covariance (m p, m p), ordered by view; redundant columns get a ridge."""
     m, p = scales.shape
     flat = scales.ravel()
     blocks = (moment / flat[:, None] / flat).reshape(m, p, m, p).transpose(1, 3, 0, 2).copy()
     for v in range(m):
         within = blocks[:, :, v, v]
         np.fill_diagonal(within, 1.0)
-        rank = int(np.sum(np.linalg.eigvalsh(within) > RANK))
-        if rank < p:
-            warnings.warn(
-                f"view {v} of shape {shape} has numerical rank {rank}, below its {p} variables: "
-                f"some are copies or sums of others, or there are too few samples. Directions "
-                "among them are arbitrary.",
-                UserWarning,
-                stacklevel=2,
-            )
+        if np.linalg.eigvalsh(within)[0] < RANK:
             blocks[:, :, v, v] = within / (1 + RIDGE) + np.eye(p) * RIDGE / (1 + RIDGE)
     return CrossCovariances(blocks, means, scales, n_samples)
+
+
+def _warn_if_redundant(C):
+    for v in range(C.n_views):
+        values = np.linalg.eigvalsh(C.blocks[:, :, v, v])
+        rank = int(np.sum(values > 2 * RIDGE))
+        if values[0] < 1.01 * RIDGE and rank < C.n_variables:
+            warnings.warn(
+                f"view {v} of shape {(C.n_samples, C.n_variables)} has numerical rank {rank}: some "
+                "variables are copies or sums of others, or there are too few samples. Directions "
+                "among them are arbitrary.",
+                UserWarning,
+                stacklevel=3,
+            )
 
 
 def disturbance_blocks(blocks, strengths):

@@ -4,6 +4,21 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 
+COLUMNS = (
+    "cause",
+    "effect",
+    "strength",
+    "mean",
+    "sd",
+    "low",
+    "high",
+    "agreement",
+    "views",
+    "total_effect",
+    "pvalue",
+)
+
+
 class GraphMethods:
     """Exports of a fitted causal estimator."""
 
@@ -69,8 +84,7 @@ class GraphMethods:
             import pandas as pd
         except ImportError as error:
             raise ImportError('edge_table needs pandas: pip install "mvica[graph]"') from error
-        records = self.edge_records(threshold)
-        return pd.DataFrame.from_records(records, columns=list(records[0]) if records else None)
+        return pd.DataFrame.from_records(self.edge_records(threshold), columns=COLUMNS)
 
     def to_networkx(self, threshold=0.0, view=None):
         """Return the graph as a `networkx.DiGraph`.
