@@ -57,21 +57,25 @@ def main(argv=None):
     Returns
     -------
     status : int
-        0, 2 for a problem with files or options, 130 when interrupted.
+        0, 2 for a problem with files or options, 130 after Ctrl-C, 143 when told to end.
     """
     argv = sys.argv[1:] if argv is None else [str(argument) for argument in argv]
     options = _parser().parse_args(argv)
     options.command_line = shlex.join(["mvica", *argv])
+    signals = []
     try:
-        with _noted_interrupts() as interrupted:
-            options.run(options, interrupted)
-        print(f"report: {_one_line(Path(options.output, 'report.html'))}")
-    except (CommandError, OutputError) as error:
-        print(f"mvica: error: {_one_line(error)}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("mvica: interrupted, nothing was written", file=sys.stderr)
-        return 130
+        with _noted_signals(signals):
+            options.run(options, signals)
+    except BaseException as error:
+        if signals or isinstance(error, KeyboardInterrupt):
+            # Whatever the error is: an import that is broken off may turn it into another.
+            print("mvica: interrupted, nothing was written", file=sys.stderr)
+            return 128 + (signals[0] if signals else signal.SIGINT)
+        if isinstance(error, (CommandError, OutputError)):
+            print(f"mvica: error: {_one_line(error)}", file=sys.stderr)
+            return 2
+        raise
+    print(f"report: {_one_line(Path(options.output, 'report.html'))}")
     return 0
 
 
@@ -174,7 +178,7 @@ def _names(text):
 # Commands ----------------------------------------------------------------------------------------
 
 
-def _run_fit(options, interrupted):
+def _run_fit(options, signals):
     if options.sfreq is not None and not 0 < options.sfreq < float("inf"):
         raise CommandError(f"--sfreq {options.sfreq:g}: expected a positive number")
     _need_matplotlib()
@@ -191,10 +195,10 @@ def _run_fit(options, interrupted):
         except RecordingError as error:
             raise CommandError(str(error)) from error
         recipe = _recipe(options, reading)
-        _write_results(options, recordings, folder, interrupted, recipe=recipe)
+        _write_results(options, recordings, folder, signals, recipe=recipe)
 
 
-def _run_demo(options, interrupted):
+def _run_demo(options, signals):
     chosen = {"method": "multiview_ica", "n_components": 5, "random_state": 0}
     for name in (*chosen, *SOLVER_OPTIONS):
         setattr(options, name, chosen.get(name))
@@ -204,10 +208,10 @@ def _run_demo(options, interrupted):
 
         recordings, truth = demo_recordings()
         recipe = RECIPE.format(model=_model_path(options))
-        _write_results(options, recordings, folder, interrupted, recipe=recipe, truth=truth)
+        _write_results(options, recordings, folder, signals, recipe=recipe, truth=truth)
 
 
-def _write_results(options, recordings, folder, interrupted, *, recipe, truth=None):
+def _write_results(options, recordings, folder, signals, *, recipe, truth=None):
     """Fit, then write everything into `folder`."""
     from mvica import _fit_report, _job
 
@@ -218,7 +222,7 @@ def _write_results(options, recordings, folder, interrupted, *, recipe, truth=No
         fit = _job.fit_recordings(_estimator(options, recordings), recordings)
     except _job.FitError as error:
         raise CommandError(str(error)) from error
-    if interrupted:  # the solver caught it, to return its best iterate
+    if signals:  # the solver caught it, to return its best iterate
         raise KeyboardInterrupt
     for message in fit.messages:
         print(f"mvica: warning: {_one_line(message)}", file=sys.stderr)
@@ -278,30 +282,26 @@ def _model_path(options):
 
 
 @contextmanager
-def _noted_interrupts():
-    """Give a list that fills when Ctrl-C is pressed, also where a solver catches it.
+def _noted_signals(signals):
+    """Put Ctrl-C and requests to end into `signals`, also where a solver catches the first.
 
-    A request to terminate unwinds like an error, so drafts are removed.
+    Both unwind like an error, so that drafts are removed.
     """
-    pressed = []
 
-    def note(*_):
-        pressed.append(True)
-        raise KeyboardInterrupt
-
-    def leave(*_):
-        raise SystemExit(128 + signal.SIGTERM)
+    def note(number, _):
+        signals.append(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
     try:
-        former = [signal.signal(signal.SIGINT, note), signal.signal(signal.SIGTERM, leave)]
+        former = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM)}
     except ValueError:  # not the main thread: signals do not come here
-        yield pressed
+        yield
         return
     try:
-        yield pressed
+        yield
     finally:
-        signal.signal(signal.SIGINT, former[0])
-        signal.signal(signal.SIGTERM, former[1])
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def _need_matplotlib():
