@@ -6,16 +6,20 @@ from mvica._version import __version__
 
 # Public name -> module that defines it. Imported at first use, so `import mvica` stays fast.
 _PUBLIC = {
+    "AVICA": "mvica.ica.noisy_estimators",
     "DirectLiMVAM": "mvica.causal.estimators",
     "GaussianLiMVAM": "mvica.causal.gaussian",
     "GroupICA": "mvica.ica.baselines",
     "GroupPCA": "mvica.reduction.estimators",
-    "MultiViewData": "mvica.views",
     "MVICAD": "mvica.ica.delays_estimator",
+    "MVICAD2": "mvica.ica.dilations_estimator",
+    "MultiViewData": "mvica.views",
     "MultiViewICA": "mvica.ica.estimators",
     "MultisetCCA": "mvica.reduction.mcca_estimator",
     "PairwiseLiMVAM": "mvica.causal.estimators",
     "PermICA": "mvica.ica.baselines",
+    "ShICAJ": "mvica.ica.shica_j",
+    "ShICAML": "mvica.ica.noisy_estimators",
     "SharedResponseModel": "mvica.reduction.shared_response",
     "ViewPCA": "mvica.reduction.estimators",
     "load": "mvica.persistence",

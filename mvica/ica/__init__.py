@@ -3,11 +3,16 @@
 from importlib import import_module
 
 _PUBLIC = {
+    "AVICA": "mvica.ica.noisy_estimators",
     "Density": "mvica.ica.densities",
     "GroupICA": "mvica.ica.baselines",
     "MVICAD": "mvica.ica.delays_estimator",
+    "MVICAD2": "mvica.ica.dilations_estimator",
+    "Mixture": "mvica.ica.mixture",
     "MultiViewICA": "mvica.ica.estimators",
     "PermICA": "mvica.ica.baselines",
+    "ShICAJ": "mvica.ica.shica_j",
+    "ShICAML": "mvica.ica.noisy_estimators",
     "groupica": "mvica.ica.functions",
     "latencies": "mvica.ica.warps",
     "multiview_ica": "mvica.ica.functions",

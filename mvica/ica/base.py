@@ -124,26 +124,32 @@ class MultiViewICABase(MultiViewTransformer):
             )
         reduction = reduce_to_signals(X_new, S)
         Z = stack_reduced([X_new], reduction)
-        self._append_view(Z, S, self._unmixing_of_new_view(Z, S), reduction)
+        self._append_view(Z, S, *self._fit_new_view(Z, S), reduction)
         return self
+
+    def _fit_new_view(self, Z, S):
+        """Unmixing (p, p) and noise variances (p,) of a reduced new view."""
+        W = self._unmixing_of_new_view(Z, S)
+        Y = (W.astype(Z.dtype) @ Z).T
+        excess = np.mean((Y - S) ** 2, axis=0) - self.noise_variances_.mean(axis=0) / self.n_views_
+        return W, np.maximum(excess, 0)
 
     def _unmixing_of_new_view(self, Z, S):
         """Unmixing (p, p) of a reduced new view: regression of the sources on it."""
         view = StackedViews(Z, 1)
         return np.linalg.solve(view.covariances[0], view.correlate(S.T.astype(Z.dtype))).T
 
-    def _append_view(self, Z, S, W, reduction):
+    def _append_view(self, Z, S, W, noise, reduction):
         Y = (W.astype(Z.dtype) @ Z).T
         variance = np.var(S, axis=0)
         cross = np.mean(Y * S, axis=0) / variance
-        excess = np.mean((Y - S) ** 2, axis=0) - self.noise_variances_.mean(axis=0) / self.n_views_
         pattern = Z @ S / len(S) / variance
         explained = ((reduction.patterns[0] @ pattern) ** 2).sum(axis=0) * variance
         self.components_ = [*self.components_, W @ reduction.projections[0]]
         self.mixing_ = [*self.mixing_, reduction.patterns[0] @ np.linalg.inv(W)]
         self.mean_ = [*self.mean_, reduction.means[0]]
         self.rank_ = np.append(self.rank_, reduction.ranks)
-        self.noise_variances_ = np.vstack([self.noise_variances_, np.maximum(excess, 0)])
+        self.noise_variances_ = np.vstack([self.noise_variances_, noise])
         correlation = cross * np.sqrt(variance / np.var(Y, axis=0))
         self.agreement_ = np.vstack([self.agreement_, correlation])
         shares = explained / reduction.variances[0]

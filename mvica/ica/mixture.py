@@ -10,6 +10,7 @@ NAMES = ("heavy", "paper", "gaussian", "sub", "adaptive")
 MATCH_ROUNDS = 100  # of the weights of adaptive densities, at given sources
 MATCH_TOL = 1e-4  # change of a weight
 SMALLEST_WEIGHT = 1e-6
+INVERSION_ROUNDS = 60
 
 
 @dataclass(frozen=True)
@@ -208,3 +209,28 @@ def _unit_variance_weights(shares, power):
         low, high = np.where(slope > 0, middle, low), np.where(slope > 0, high, middle)
     weights = shares / (1 + ((low + high) / 2)[:, None] * excess)
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+def invert_posterior(S, densities, u):
+    """Find the noisy values whose posterior means are given, by bisection.
+
+    Parameters
+    ----------
+    S : ndarray of shape (p, n)
+        Posterior means. They increase with the noisy value, without bound.
+    densities : SourceDensities
+    u : ndarray of shape (p,)
+        Noise variances.
+
+    Returns
+    -------
+    Y : ndarray of shape (p, n)
+    """
+    shrink = (densities.variances / (densities.variances + u[:, None])).min(axis=1, keepdims=True)
+    reach = np.abs(S) + np.abs(densities.means).max(axis=1, keepdims=True)
+    low, high = -reach / shrink, reach / shrink
+    for _ in range(INVERSION_ROUNDS):
+        Y = (low + high) / 2
+        below = densities.posterior(Y, u)[0] < S
+        low, high = np.where(below, Y, low), np.where(below, high, Y)
+    return (low + high) / 2

@@ -15,9 +15,7 @@ ONE_MOVES = np.array([False, True])
 NONE_MOVES = np.array([False, False])
 
 
-def solve_alternate(
-    objective, W, log_nu, *, groups=None, tol=1e-6, max_iter=3000, callback=None
-):
+def solve_alternate(objective, W, log_nu, *, groups=None, tol=1e-6, max_iter=3000, callback=None):
     """Minimise the exact likelihood by one Newton step of each view in turn.
 
     The step ignores how the other views would follow, so that many sweeps are needed;

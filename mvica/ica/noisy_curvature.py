@@ -41,9 +41,7 @@ def newton_direction(point, G, g, fixed, free, groups=None, floor=1e-4):
     move, delta = np.zeros_like(point.W), np.zeros_like(d)
     noisy_numba.pair_steps(G, d, r, V, tau, free, floor, move)
     if groups is None:
-        noisy_numba.scale_and_noise_steps(
-            G, g, d, r, V, curvature, nubar, free, fixed, move, delta
-        )
+        noisy_numba.scale_and_noise_steps(G, g, d, r, V, curvature, nubar, free, fixed, move, delta)
     else:
         scales, delta = _tied_steps(point, G, g, d, V, curvature, fixed, free, groups)
         np.einsum("vaa->va", move)[:] = scales

@@ -64,7 +64,7 @@ def _direction(G, h):
 
 
 def _expected(move, K, B, r):
-    """Expected minus log likelihood of each view at ``move W``, up to a constant."""
+    """Return each view's expected minus log likelihood at ``move W``, up to a constant."""
     power = np.einsum("vab,vbc,vac->va", move, K, move, optimize=True)
     cross = np.einsum("vab,vab->va", B, move)
     return np.sum(r * (power / 2 - cross), axis=1) - np.linalg.slogdet(move)[1]

@@ -176,3 +176,38 @@ class GaussianSources:
     def correlate(self):
         """``E[z shat^T]`` at the sources evaluated last."""
         return self._products * self._shrink
+
+
+def mean_log_likelihood(Y, U, nu, densities):
+    """Mean log-likelihood per sample of view sources.
+
+    Parameters
+    ----------
+    Y : list of ndarray of shape (n_samples, p)
+        View sources.
+    U : list of ndarray of shape (p, n_features_v)
+        Unmixings that gave them. For p < n_features_v the likelihood is that of the data projected
+        orthogonally on the rows of U.
+    nu : ndarray of shape (m, p)
+        Noise variances.
+    densities : SourceDensities
+
+    Returns
+    -------
+    score : float
+    """
+    weighting = Weighting.of(nu)
+    ybar = weighted_mean(Y, weighting)
+    value = densities.posterior(ybar, weighting.nubar)[1][:, 0].sum() + weighting.log_terms
+    for Y_v, U_v, r in zip(Y, U, weighting.precisions, strict=True):
+        value += np.mean((Y_v.T - ybar) ** 2, axis=1) @ r / 2
+        value -= np.linalg.slogdet(U_v @ U_v.T)[1] / 2
+    return -float(value + (len(Y) - 1) * len(ybar) / 2 * np.log(2 * np.pi))
+
+
+def weighted_mean(Y, weighting):
+    """Precision-weighted mean (p, n), float64 and contiguous, of view sources (n, p)."""
+    total = np.zeros(Y[0].shape[::-1])
+    for Y_v, omega in zip(Y, weighting.omega, strict=True):
+        total += omega[:, None] * Y_v.T
+    return total

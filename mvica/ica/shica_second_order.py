@@ -1,7 +1,5 @@
 """Shared ICA from second-order statistics: multiset CCA, joint diagonalisation, one-factor fits."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mvica.ica.noisy_objective import LARGEST_NOISE, LOWEST_NOISE
@@ -17,25 +15,6 @@ LOWEST_SHARE = 1e-3  # of noise in the variance of a view source
 SINGULAR = 1e-10  # eigenvalue of a view's canonical variates, relative to its largest
 
 
-@dataclass(frozen=True)
-class SecondOrderFit:
-    """What covariances tell.
-
-    Attributes
-    ----------
-    W : ndarray of shape (m, p, p)
-        Unmixings of the reduced views.
-    eigenvalues : ndarray of shape (p,)
-        Of multiset CCA, decreasing.
-    result : mvica.optim.result.Result
-        Record of the joint diagonalisation.
-    """
-
-    W: np.ndarray
-    eigenvalues: np.ndarray
-    result: Result
-
-
 def canonical_variates(views, random_state, *, tol=1e-8):
     """Multiset CCA of whitened views: maps (m, p, p) to canonical variates, and eigenvalues."""
     p = views.n_components
@@ -43,7 +22,7 @@ def canonical_variates(views, random_state, *, tol=1e-8):
     return by_view(found.directions, views.n_views).mT, found.eigenvalues
 
 
-def separate_by_noise(views, variates, eigenvalues, *, tol=1e-6, max_iter=1000):
+def separate_by_noise(views, variates, *, tol=1e-6, max_iter=1000):
     """Undo the rotation that sampling leaves in multiset CCA, by joint diagonalisation.
 
     The canonical variates of all views differ from the sources by one common matrix. It is the one
@@ -55,21 +34,22 @@ def separate_by_noise(views, variates, eigenvalues, *, tol=1e-6, max_iter=1000):
         Whitened views.
     variates : ndarray of shape (m, p, p)
         Maps to the canonical variates.
-    eigenvalues : ndarray of shape (p,)
-        Of multiset CCA.
     tol, max_iter
         Of the joint diagonalisation.
 
     Returns
     -------
-    fit : SecondOrderFit
+    W : ndarray of shape (m, p, p)
+        Unmixings, of any scale and sign.
+    result : mvica.optim.result.Result
+        Record of the joint diagonalisation.
     """
     from mvica.joint_diagonalization.quasi_newton import LIKELIHOOD, minimise
 
     m, p, _ = variates.shape
     if m < 3 or p == 1:  # the covariances of canonical pairs are equal: nothing is left to do
         done = Result(np.eye(p), 0.0, 0.0, 0, True, np.zeros(1), "converged")
-        return SecondOrderFit(variates, eigenvalues, done)
+        return variates, done
     weights = np.full(m, 1 / m)
     K = _regular(variates @ views.covariances @ variates.mT)
     prepared = prepare_invertible(K, weights, None, "rotation", positive=True)
@@ -77,7 +57,7 @@ def separate_by_noise(views, variates, eigenvalues, *, tol=1e-6, max_iter=1000):
         prepared.matrices, weights, prepared.start, LIKELIHOOD, tol=tol, max_iter=max_iter
     )
     Q = result.x @ prepared.coordinates.forward
-    return SecondOrderFit(Q @ variates, eigenvalues, result)
+    return Q @ variates, result
 
 
 def _regular(K):
