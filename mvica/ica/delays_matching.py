@@ -7,7 +7,6 @@ from scipy.optimize import linear_sum_assignment
 
 from mvica.ica.warps import Clock
 
-ROUNDS = 3
 CLEAREST = 10  # settings shared by all components that are tried in full
 
 
@@ -164,7 +163,7 @@ def peak_offset(values):
     return np.where(curvature > 0, (right - left) / 2 / np.maximum(curvature, 1e-300), 0.0)
 
 
-def match(views, search, *, first=None, aligned=None, V=None, rounds=ROUNDS):
+def match(views, search, *, first=None, aligned=None, V=None, rounds=3):
     """Match all views to reference sources, then to the mean of the other views.
 
     Parameters

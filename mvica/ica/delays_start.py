@@ -6,6 +6,7 @@ from mvica.ica.delays_matching import Match, match
 from mvica.ica.initialization import independent_components
 from mvica.parallel import map_views
 
+ROUNDS = 3
 FIRST_VIEWS = 3  # reference views compared by how well they predict the others
 FAR = 2.0  # samples off, or
 UNLIKE = 0.7  # correlation below which a source is another one
@@ -43,14 +44,20 @@ def find_start(views, search, init, rng, number=0, n_jobs=None):
         candidates = [rng.randint(m)]
     if init == "permica":
         V = np.stack(map_views(lambda v: _ica(views, v), range(m), n_jobs))
-        found = [match(views, search, first=_sources(views, V[v], v), V=V) for v in candidates]
+        unmixings, settings = V[candidates], {"V": V}
     else:
-        V = map_views(lambda v: _ica(views, v), candidates, n_jobs)
-        found = [
-            match(views, search, first=_sources(views, W, v))
-            for W, v in zip(V, candidates, strict=True)
-        ]
-    return max(found, key=lambda f: f.score.mean())
+        unmixings, settings = map_views(lambda v: _ica(views, v), candidates, n_jobs), {}
+    firsts = [_sources(views, W, v) for W, v in zip(unmixings, candidates, strict=True)]
+    found = [match(views, search, first=first, rounds=1, **settings) for first in firsts]
+    best = max(found, key=lambda f: f.score.mean())
+    aligned = _aligned(views, best.W, best.delays, best.dilations, search)
+    return match(views, search, aligned=aligned, rounds=ROUNDS - 1, **settings)
+
+
+def _aligned(views, W, delays, dilations, search):
+    Z = views.Z.astype(np.float64, copy=False)
+    sources = W @ Z.reshape(views.n_views, views.n_components, -1)
+    return search.clock.warp(sources, delays, dilations)[0]
 
 
 def _ica(views, v):
@@ -86,9 +93,7 @@ def missed_sources(views, W, delays, dilations, search):
         The fit with the missed sources in their places, `W` in the scale given; None where
         nothing is missed.
     """
-    m, p = views.n_views, views.n_components
-    Z = views.Z.astype(np.float64, copy=False).reshape(m, p, -1)
-    aligned = search.clock.warp(W @ Z, delays, dilations)[0]
+    aligned = _aligned(views, W, delays, dilations, search)
     found = match(views, search, aligned=aligned, rounds=1)
     norms = np.linalg.norm(W, axis=2, keepdims=True)
     likeness = np.abs(np.sum(found.W * W / norms, axis=2))

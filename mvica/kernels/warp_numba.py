@@ -219,10 +219,13 @@ def box(x, half, starts, lengths, out):
 
 
 @njit(**OPTIONS)
-def align(S, delays, dilations, onset, starts, lengths, cubic, periodic, half, Y, D, E, Yb, Eb):
+def align(
+    S, delays, dilations, onset, starts, lengths, cubic, periodic, half, soft, Y, D, E, Yb, Eb
+):  # fmt: skip
     """Warp all sources, take envelopes, and average over views: the forward pass of the loss.
 
     `half` is the half width of the envelope's box, negative for no envelope (`E`, `Eb` untouched).
+    The envelope is a box over ``sqrt(y^2 + soft)``, soft > 0: an absolute value without a kink.
     """
     m, p, n_samples = S.shape
     w, dw = np.empty(4), np.empty(4)
@@ -243,7 +246,7 @@ def align(S, delays, dilations, onset, starts, lengths, cubic, periodic, half, Y
                 mean[t] += share * y[t]
             if half >= 0:
                 for t in range(n_samples):
-                    absolute[t] = abs(y[t])
+                    absolute[t] = math.sqrt(y[t] * y[t] + soft)
                 box(absolute, half, starts, lengths, E[v, j])
                 envelope, mean_envelope = E[v, j], Eb[j]
                 for t in range(n_samples):
@@ -251,17 +254,17 @@ def align(S, delays, dilations, onset, starts, lengths, cubic, periodic, half, Y
 
 
 @njit(**OPTIONS)
-def spread(X, mean):
-    """Sum over views and samples of the squared distance of `X` (m, p, n) to `mean` (p, n)."""
+def spread(X, mean, window):
+    """Sum over views and samples of the windowed squared distance of `X` to `mean` (p, n)."""
     lanes = np.zeros(256)
     total = 0.0
     for v in range(X.shape[0]):
         for j in range(X.shape[1]):
-            x, c = X[v, j], mean[j]
+            x, c, weight = X[v, j], mean[j], window[j]
             for start in range(0, x.size, 256):
                 for i in range(min(256, x.size - start)):
                     r = x[start + i] - c[start + i]
-                    lanes[i] += r * r
+                    lanes[i] += weight[start + i] * r * r
     for i in range(256):
         total += lanes[i]
     return total
@@ -269,8 +272,8 @@ def spread(X, mean):
 
 @njit(**OPTIONS)
 def pull_back(
-    Y, D, E, Yb, Eb, psi, delays, dilations, onset, starts, lengths, cubic, periodic, half, noise,
-    gS, slopes,
+    Y, D, E, Yb, Eb, psi, delays, dilations, onset, starts, lengths, cubic, periodic, half, soft,
+    noise, window, gS, slopes,
 ):  # fmt: skip
     """Gradient of the mean loss by the sources and by the timing: the backward pass.
 
@@ -286,16 +289,16 @@ def pull_back(
     gS[:] = 0
     for v in range(m):
         for j in range(p):
-            y, slope, mean, score = Y[v, j], D[v, j], Yb[j], psi[j]
+            y, slope, mean, score, open_ = Y[v, j], D[v, j], Yb[j], psi[j], window[j]
             for t in range(n_samples):
-                g[t] = share * score[t] + weight * (y[t] - mean[t])
+                g[t] = share * score[t] + weight * open_[t] * (y[t] - mean[t])
             if half >= 0:
                 envelope, mean_envelope = E[v, j], Eb[j]
                 for t in range(n_samples):
-                    q[t] = weight * (envelope[t] - mean_envelope[t])
+                    q[t] = weight * open_[t] * (envelope[t] - mean_envelope[t])
                 box(q, half, starts, lengths, smooth)
                 for t in range(n_samples):
-                    g[t] += smooth[t] * np.sign(y[t])
+                    g[t] += smooth[t] * y[t] / math.sqrt(y[t] * y[t] + soft)
             d = dilations[v, j]
             b = onset * (1.0 - d) + delays[v, j]
             s = np.zeros(7)

@@ -1,0 +1,132 @@
+"""Fit unmixings with delays and dilations: start, joint descent, missed sources, shared clock."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mvica.ica.delays_start import missed_sources
+from mvica.ica.dilations_objective import DilationsObjective, timing_for
+from mvica.optim.lbfgs import minimize
+from mvica.optim.result import Result
+
+MAX_REPAIRS = 5
+NARROWEST = 0.3  # share of the samples that a window keeps at least
+EARLY_ITERATIONS = 40  # before missed sources are looked for
+
+
+@dataclass(frozen=True)
+class DilatedSolution:
+    """Unmixings (m, p, p), timing (m, p) on the solver's clock, and the solver's record."""
+
+    W: np.ndarray
+    delays: np.ndarray
+    dilations: np.ndarray
+    result: Result
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What stays the same over the stages of a fit.
+
+    Attributes
+    ----------
+    Z : ndarray of shape (m * p, n_samples)
+        Reduced views, smoothed, float64.
+    white : StackedViews
+        The same before smoothing, for matching.
+    search : Search
+        Timings that the matching tries, and the clock.
+    max_delay, max_dilation : float
+        Bounds; two views may differ by twice as much.
+    noise : float
+        Noise variance.
+    envelope : int
+        Width of the envelopes' box.
+    """
+
+    Z: np.ndarray
+    white: object
+    search: object
+    max_delay: float
+    max_dilation: float
+    noise: float
+    envelope: int
+
+
+def descend(problem, start, *, tol, tol_decrease, max_iter, callback=None):
+    """Minimise the loss over unmixings and timing together, from one start.
+
+    Parameters
+    ----------
+    problem : Problem
+    start : object
+        With `W`, `delays` and `dilations`.
+    tol, tol_decrease, max_iter, callback
+        See `mvica.optim.lbfgs.minimize`.
+
+    Returns
+    -------
+    solution : DilatedSolution
+    """
+    shared, clock = problem.search.shared, problem.search.clock
+    objective = DilationsObjective(
+        problem.Z, problem.white.n_views, clock, None,
+        shared=shared, noise=problem.noise, envelope=problem.envelope,
+    )  # fmt: skip
+    W, timing = start.W, (start.delays, start.dilations)
+    if shared:
+        timing = tuple(a[:, :1] for a in timing)
+    objective.window = common_window(clock, start.delays, start.dilations)
+    objective.value(W, *timing)
+    W = W * objective.scales()[:, None]
+    objective.timing = timing_for(
+        objective, W, *timing, max_delay=problem.max_delay, max_dilation=problem.max_dilation
+    )
+    point = objective.start(W, *timing)
+    limits = {"tol": tol, "tol_decrease": tol_decrease, "max_iter": max_iter}
+    point, result = minimize(objective, point, callback=callback, **limits)
+    W, xi = point.x
+    shape = W.shape[:2]
+    delays, dilations = (np.broadcast_to(a, shape).copy() for a in objective.timing.decode(xi))
+    return DilatedSolution(W, delays, dilations, replace(result, x=W))
+
+
+def common_window(clock, delays, dilations):
+    """Weights (p, n_samples) of mean one of the times that every view sees inside its epoch."""
+    epochs = clock.epochs
+    t = epochs.times
+    last = np.repeat(epochs.sizes - 1, epochs.sizes)
+    inside = np.ones((delays.shape[1], len(t)), dtype=bool)
+    for tau, d in zip(delays, dilations, strict=True):
+        u = clock.onset + d[:, None] * (t - clock.onset) + tau[:, None]
+        inside &= (u >= 0) & (u <= last)
+    seen = inside.mean(axis=1, keepdims=True)
+    return np.where(seen > NARROWEST, inside / np.maximum(seen, NARROWEST), 1.0)
+
+
+def fit_dilated(problem, start, *, tol, tol_decrease, max_iter, callback=None):
+    """Descend from a start, then look for missed sources until none is found or none helps.
+
+    Parameters and result are those of `descend`.
+    """
+    limits = {"tol": tol, "tol_decrease": tol_decrease, "callback": callback}
+    early = descend(problem, start, max_iter=min(EARLY_ITERATIONS, max_iter), **limits)
+    better = _missed(problem, early)
+    solution = descend(problem, better or early, max_iter=max_iter, **limits)
+    for _ in range(MAX_REPAIRS):
+        if solution.result.message == "interrupted":
+            break
+        better = _missed(problem, solution)
+        if better is None:
+            break
+        repaired = descend(problem, better, max_iter=max_iter, **limits)
+        if solution.result.objective - repaired.result.objective <= tol_decrease:
+            break
+        solution = repaired
+    return solution
+
+
+def _missed(problem, solution):
+    """Return the solution with missed sources in their places, None where nothing is missed."""
+    timing = solution.delays, solution.dilations
+    return missed_sources(problem.white, solution.W, *timing, problem.search)
