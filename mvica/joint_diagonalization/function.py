@@ -162,6 +162,7 @@ def joint_diagonalize(
         prepared = prepare(C, weights, n_components, init, positive=method in _LIKELIHOOD)
         options = {"tol": tol, "max_iter": max_iter}
         result, diagonals = _RUNNERS[method](prepared, weights, options, memory)
+        finished = _finish(result, diagonals, prepared, weights, method)
     if not result.converged:
         warnings.warn(
             f"joint_diagonalize(method={method!r}) did not converge ({result.message}): after "
@@ -170,7 +171,7 @@ def joint_diagonalize(
             ConvergenceWarning,
             stacklevel=2,
         )
-    return _finish(result, diagonals, prepared, weights, method)
+    return finished
 
 
 def joint_diagonalize_many(sets, method="quasi_newton", *, n_jobs=None, **options):
