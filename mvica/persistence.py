@@ -8,6 +8,7 @@ import re
 import secrets
 import struct
 import zipfile
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
 
@@ -22,6 +23,11 @@ FORMAT_VERSION = 1
 HEADER = "header.json"
 DIGEST_LENGTH = 64
 NUMERIC_KINDS = "biufc"
+# Dataclasses that fitted attributes may hold -> module that defines them.
+RECORDS = {
+    "SourceDensities": "mvica.ica.mixture",
+    "TimingTest": "mvica.ica.dilations_errors",
+}
 
 __all__ = ["load", "save"]
 
@@ -145,6 +151,7 @@ _CORRUPT = (
     ValueError,
     TypeError,
     KeyError,
+    AttributeError,
     EOFError,
     RecursionError,
     NotImplementedError,
@@ -171,6 +178,10 @@ def _encode(value, arrays, where):
         return {type(value).__name__: items}
     if type(value) is dict and all(type(key) is str for key in value):
         return {"dict": {key: _encode(item, arrays, where) for key, item in value.items()}}
+    name = type(value).__name__
+    if name in RECORDS and type(value) is _record_class(name):
+        entries = {f.name: _encode(getattr(value, f.name), arrays, where) for f in fields(value)}
+        return {"record": {"class": name, "fields": entries}}
     raise TypeError(
         f"{where} is of type {type(value).__name__}, which a model file cannot hold: use a number, "
         "a name or an array (for random_state an int or None), or pickle the estimator"
@@ -196,7 +207,14 @@ def _decode(value, arrays):
         return {key: _decode(item, arrays) for key, item in content.items()}
     if tag == "names" and type(content) is list and all(type(item) is str for item in content):
         return np.array([*content, None], dtype=object)[:-1]
+    if tag == "record" and type(content) is dict and content.get("class") in RECORDS:
+        entries = {key: _decode(item, arrays) for key, item in content["fields"].items()}
+        return _record_class(content["class"])(**entries)
     raise ValueError(f"a value of its header has the unknown form {tag!r}")
+
+
+def _record_class(name):
+    return getattr(import_module(RECORDS[name]), name)
 
 
 # Classes ---------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@ import json
 import os
 import warnings
 import zipfile
+from dataclasses import is_dataclass
 from importlib import import_module
 
 import numpy as np
@@ -49,6 +50,8 @@ def assert_same(a, b):
         assert len(a) == len(b)
         for x, y in zip(a, b, strict=True):
             assert_same(x, y)
+    elif is_dataclass(a):
+        assert_same(vars(a), vars(b))
     elif isinstance(a, dict):
         assert list(a) == list(b)
         assert_same(list(a.values()), list(b.values()))
@@ -258,6 +261,13 @@ def test_a_forged_copy_of_a_good_model_is_good(saved, model):
         (lambda h: h | {"state": h["state"] | {"mean_": {"call": "x"}}}, "unknown form 'call'"),
         (lambda h: h | {"state": h["state"] | {"mean_": [1, 2]}}, "unknown form"),
         (lambda h: h | {"state": h["state"] | {"mean_": {"names": [1]}}}, "unknown form"),
+        (lambda h: h | {"state": {"a_": {"record": {"class": "Popen", "fields": {}}}}}, "form"),
+        (lambda h: h | {"state": {"a_": {"record": {"class": ["x"], "fields": {}}}}}, "readable"),
+        (lambda h: h | {"state": {"a_": {"record": {"class": "TimingTest"}}}}, "fields"),
+        (
+            lambda h: h | {"state": {"a_": {"record": {"class": "TimingTest", "fields": {}}}}},
+            "missing",
+        ),
         (lambda h: [h], "no header"),
         (lambda h: "[" * 100_000, "not a readable mvica model"),
         (lambda h: "{", "not a readable mvica model"),
