@@ -12,7 +12,13 @@ from mvica.reduction.mcca import principal_directions, solve_moment
 from mvica.reduction.moments import Moments
 from mvica.reduction.reduce import SAMPLES_PER_DIRECTION, check_n_components
 from mvica.reduction.shared_components import SharedComponents, feature_maps, summed_signals
-from mvica.reduction.shrinkage import SHRINK_BELOW, ledoit_wolf, shrinkage_gains
+from mvica.reduction.shrinkage import (
+    SHRINK_BELOW,
+    SHRUNK_SAMPLES_PER_DIRECTION,
+    STRONGEST,
+    ledoit_wolf,
+    shrinkage_gains,
+)
 from mvica.reduction.stacking import by_view, shrunk_moment, times
 from mvica.reduction.statistics import MomentStatistics, ViewStatistics
 from mvica.reduction.subspace import block_size, stable_signs
@@ -41,13 +47,16 @@ class MultisetCCA(SharedComponents):
         those whose eigenvalue is above `chance_level_`; if there is none it warns and keeps one.
     n_directions : int, "auto" or None, default="auto"
         Principal directions of each view that may be used. With few samples a direction, views of
-        pure noise agree by chance: "auto" takes ``max(n_components, n_samples // 10)``, None
-        takes all (the numerical rank).
+        pure noise agree by chance. "auto" takes ``max(n_components, n_samples // 3)``, or
+        ``max(n_components, n_samples // 10)`` if `shrinkage` is None; None takes all (the
+        numerical rank).
     shrinkage : float, "ledoit-wolf", "auto" or None, default="auto"
-        Weight of the identity, times the mean variance, in the covariance of each view. A float
-        between 0 and 1 is used for all views; "ledoit-wolf" estimates one for each view from all
-        its features; "auto" does so for views with fewer than five samples for each direction
-        kept; None shrinks nothing. It acts on the directions that `n_directions` keeps.
+        Weight of the identity, times the mean variance, in the covariance of each view. A float,
+        at least 0 and less than 1, is used for all views; "ledoit-wolf" estimates one for each
+        view from all its features; "auto" does so for views with fewer than ten samples for each
+        direction kept; None shrinks nothing. It acts on the directions that `n_directions` keeps.
+        Shrinking many directions loses less than dropping them where views have strong activity
+        of their own, and about as much where they have none.
     shuffle : {"shift", "permutation"}, default="shift"
         How the chance level destroys what views share: "shift" moves each view circularly in
         time, by far more than a sample, and keeps its autocorrelation; "permutation" permutes the
@@ -117,9 +126,9 @@ class MultisetCCA(SharedComponents):
     components are only defined where eigenvalues differ; their span is stable as long as the last
     one kept is well above the next. With one view this is a PCA.
 
-    A shrunk covariance takes the place of that of the view wherever it appears, so that eigenvalues
-    still are 1 where nothing is shared. The canonical solutions are then slightly correlated; the
-    shared sources are their closest uncorrelated combinations.
+    Shrinkage replaces the covariance of all views by a mean of it and of one in which features are
+    uncorrelated, so that eigenvalues still are 1 where nothing is shared. The canonical solutions
+    are then slightly correlated; the shared sources are their closest uncorrelated combinations.
 
     The chance level is that of views that share nothing at all. With strong shared components of
     slow time courses it is conservative for the others. Shifts assume that a view is stationary
@@ -166,7 +175,7 @@ class MultisetCCA(SharedComponents):
             None,
         ],
         "shrinkage": [
-            Interval(Real, 0, 1, closed="both"),
+            Interval(Real, 0, 1, closed="left"),
             StrOptions({"auto", "ledoit-wolf"}),
             None,
         ],
@@ -332,7 +341,8 @@ class MultisetCCA(SharedComponents):
         """Directions kept of each view, and the intensities (m,) that shrink its covariance."""
         n, limit = data.shapes[0][0], self.n_directions
         if limit == "auto":
-            limit = max(p, n // SAMPLES_PER_DIRECTION)
+            plain = self.shrinkage is None
+            limit = max(p, n // (SAMPLES_PER_DIRECTION if plain else SHRUNK_SAMPLES_PER_DIRECTION))
         elif limit is not None and limit < p:
             raise ValueError(f"n_directions={limit} must be at least n_components={p}")
         kept = [pca.leading(limit) for pca in pcas]
@@ -343,7 +353,8 @@ class MultisetCCA(SharedComponents):
                 intensities[v] = self.shrinkage
             elif self.shrinkage == "ledoit-wolf" or (self.shrinkage == "auto" and few):
                 fourth = data.fourth_powers(v, full)
-                intensities[v] = ledoit_wolf(full.variances, len(full.mean), n, fourth)
+                found = ledoit_wolf(full.variances, len(full.mean), n, fourth)
+                intensities[v] = min(found, STRONGEST)
         return kept, intensities
 
     def _count_shuffles(self):

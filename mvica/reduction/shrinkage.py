@@ -4,7 +4,9 @@ import numpy as np
 
 from mvica.kernels.blocks import blocks
 
-SHRINK_BELOW = 5  # samples for each direction kept: "auto" shrinks the covariance of a view
+SHRINK_BELOW = 10  # samples for each direction kept: "auto" shrinks the covariance of a view
+STRONGEST = 0.99  # of the estimated intensities: every view keeps a say
+SHRUNK_SAMPLES_PER_DIRECTION = 3  # enough for directions of a shrunk covariance
 
 
 def ledoit_wolf(variances, n_features, n_samples, fourth):
@@ -61,6 +63,10 @@ def sum_of_fourth_powers(X, mean):
 
 
 def shrinkage_gains(pca, intensity):
-    """Compute the deviations (k,) of whitened coordinates when the shrunk covariance whitens."""
-    target = intensity * pca.total_variance / len(pca.mean)
-    return np.sqrt(pca.variances / ((1 - intensity) * pca.variances + target))
+    """Compute what shrinkage leaves (k,) of the correlations of whitened coordinates with others.
+
+    The covariances with other views shrink by ``1 - intensity`` as well, so that the covariance of
+    all views stays positive; its diagonal blocks whiten.
+    """
+    kept = (1 - intensity) * pca.variances
+    return np.sqrt(kept / (kept + intensity * pca.total_variance / len(pca.mean)))

@@ -151,14 +151,16 @@ def test_one_view_of_cca_is_its_pca():
 
 
 def test_all_directions_of_few_samples_seem_to_agree():
-    """Noise of 90 directions and 100 samples: the default keeps 10 directions instead."""
+    """Noise of 90 directions and 100 samples: keep 10 directions instead, or shrink."""
     views = [np.random.default_rng(v).standard_normal((100, 90)) for v in range(2)]
     settings = {"n_components": 2, "shrinkage": None, "random_state": 0}
     every = MultisetCCA(n_directions=None, **settings).fit(views)
-    auto = MultisetCCA(n_components=2, random_state=0).fit(views)
+    auto = MultisetCCA(**settings).fit(views)
+    shrunk = MultisetCCA(n_components=2, random_state=0).fit(views)
     assert every.eigenvalues_[0] > 1.99
+    assert shrunk.eigenvalues_[0] < 1.2
     assert auto.eigenvalues_[0] < 1.7
-    again = MultisetCCA(n_components=2, n_directions=10, random_state=0).fit(views)
+    again = MultisetCCA(n_directions=10, **settings).fit(views)
     np.testing.assert_array_equal(again.eigenvalues_, auto.eigenvalues_)
     with pytest.raises(ValueError, match="n_directions=1 must be at least n_components=2"):
         MultisetCCA(n_components=2, n_directions=1).fit(views)
