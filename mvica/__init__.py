@@ -13,6 +13,7 @@ _PUBLIC = {
     "GroupPCA": "mvica.reduction.estimators",
     "MVICAD": "mvica.ica.delays_estimator",
     "MVICAD2": "mvica.ica.dilations_estimator",
+    "ICALiMVAM": "mvica.causal.ica",
     "MultiViewData": "mvica.views",
     "MultiViewICA": "mvica.ica.estimators",
     "MultisetCCA": "mvica.reduction.mcca_estimator",

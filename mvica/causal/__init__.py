@@ -7,6 +7,7 @@ _PUBLIC = {
     "CrossCovariances": "mvica.causal.covariances",
     "DirectLiMVAM": "mvica.causal.estimators",
     "GaussianLiMVAM": "mvica.causal.gaussian",
+    "ICALiMVAM": "mvica.causal.ica",
     "Identifiability": "mvica.causal.diagnostics",
     "PairwiseLiMVAM": "mvica.causal.estimators",
     "PriorKnowledge": "mvica.causal.knowledge",

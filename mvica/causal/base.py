@@ -26,12 +26,14 @@ LOG_2PI = np.log(2 * np.pi)
 class LiMVAMBase(GraphMethods, MultiViewTransformer):
     """Fit strengths to an order, and report both.
 
-    A subclass defines ``_find_order(C, rules, shrinkages)``, which returns an order (p,), or one a
-    view (m, p).
+    A subclass defines ``_find_order(C, rules, shrinkages, views)``, which returns an order (p,), or
+    one a view (m, p). `views` is None in a bootstrap, unless the subclass says that it
+    `_needs_samples`.
     """
 
     # Views have equal widths; the generic checks cut tables of any width, so they see one view.
     _row_wise = False
+    _needs_samples = False
 
     _parameter_constraints: dict = {
         "prior_knowledge": [PriorKnowledge, "array-like", None],
@@ -91,7 +93,7 @@ class LiMVAMBase(GraphMethods, MultiViewTransformer):
             found = single_view_order(views[0], rules.before)
             order, self.order_scores_ = found.order, found.scores
         else:
-            order = self._find_order(C, rules, shrinkages)
+            order = self._find_order(C, rules, shrinkages, views)
         orders = np.broadcast_to(np.atleast_2d(order), (C.n_views, C.n_variables))
         kept = earlier(orders) & rules.allowed
         settings = {"shrinkages": shrinkages, "n_samples": C.n_samples}

@@ -204,7 +204,8 @@ class _Refit:
         replicate = clone(estimator)
         replicate.variable_names_, replicate.n_views_ = estimator.variable_names_, m
         C = self._covariances(rows, m, p)
-        views = [X[rows] for X in self.views] if m == 1 else None
+        needed = m == 1 or estimator._needs_samples
+        views = [X[rows] for X in self.views] if needed else None
         order, strengths, _, _ = replicate._discover(C, views, errors=False)
         B = C.in_units(strengths)
         scale = estimator.scale_

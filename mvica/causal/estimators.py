@@ -138,7 +138,7 @@ class DirectLiMVAM(LiMVAMBase):
         self.view_sizes = view_sizes
         self.output = output
 
-    def _find_order(self, C, rules, shrinkages):
+    def _find_order(self, C, rules, shrinkages, views):
         found = direct_order(C.blocks, rules.before)
         self.order_scores_ = found.scores
         return found.order
@@ -283,7 +283,7 @@ class PairwiseLiMVAM(LiMVAMBase):
         self.view_sizes = view_sizes
         self.output = output
 
-    def _find_order(self, C, rules, shrinkages):
+    def _find_order(self, C, rules, shrinkages, views):
         steps = ML_STEPS if self.slopes == "ml" else 0
         found = pairwise_order(
             C.blocks, rules.before, C.n_samples, steps=steps, shrinkage=self._amount

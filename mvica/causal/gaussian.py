@@ -174,7 +174,7 @@ class GaussianLiMVAM(LiMVAMBase):
         self.view_sizes = view_sizes
         self.output = output
 
-    def _find_order(self, C, rules, shrinkages):
+    def _find_order(self, C, rules, shrinkages, views):
         values = RowValues(C.blocks, rules.allowed, C.n_samples, shrinkages)
         if self.search == "exact" and C.n_variables > MAX_EXACT:
             raise ValueError(

@@ -3,7 +3,6 @@
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-
 COLUMNS = (
     "cause",
     "effect",

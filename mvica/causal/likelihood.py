@@ -180,7 +180,7 @@ def _in_turn(table, before, best, limit):
                     heapq.heappush(queue, entry)
 
 
-def local_order(values, before, starts):
+def local_order(values, before, starts, *, least=MIN_DECREASE):
     """Improve orders by insertion moves, and keep the best.
 
     The single best move of all variables to all places is made until none lowers the sum of the
@@ -192,6 +192,8 @@ def local_order(values, before, starts):
     before : ndarray of bool, shape (p, p)
         ``before[a, b]``: a has to come before b; the starts agree with it.
     starts : sequence of ndarray of int, shape (p,)
+    least : float, default=1e-10
+        Least decrease of the sum of the row values for a move.
 
     Returns
     -------
@@ -202,7 +204,7 @@ def local_order(values, before, starts):
         order = [int(j) for j in start]
         while True:
             change, moved = min(_moves(values, order, before), default=(0.0, order))
-            if change >= -MIN_DECREASE:
+            if change >= -least:
                 break
             order = moved
         ends.append((values.of_order(order), order))
