@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from mvica.reduction.stacking import coordinates_moment, signals_moment
+from mvica.reduction.stacking import coordinates_moment, signals_moment, times
 from mvica.reduction.subspace import block_size, leading_subspace
 
 
@@ -108,3 +108,11 @@ def solve_moment(moment, size, n_components, random_state, tol, max_iter):
             stacklevel=3,
         )
     return MultisetCCAResult(found.vectors, found.values, found.n_iter, found.converged)
+
+
+def white_sources(moment, directions):
+    """Find uncorrelated unit sources closest to the canonical ones: weights and regressions."""
+    products = times(moment, directions)
+    values, vectors = np.linalg.eigh(directions.T @ products)
+    root = (vectors / np.sqrt(values)) @ vectors.T
+    return directions @ root, products @ root

@@ -8,7 +8,7 @@ import numpy as np
 from mvica._validation import Interval, StrOptions, _fit_context, validate_views
 from mvica.base import MultiViewTransformer
 from mvica.reduction.chance import FIRST_BLOCK, chance_eigenvalues, count_above
-from mvica.reduction.mcca import principal_directions, solve_moment
+from mvica.reduction.mcca import principal_directions, solve_moment, white_sources
 from mvica.reduction.moments import Moments
 from mvica.reduction.reduce import SAMPLES_PER_DIRECTION, check_n_components
 from mvica.reduction.shared_components import SharedComponents, feature_maps, summed_signals
@@ -19,7 +19,7 @@ from mvica.reduction.shrinkage import (
     ledoit_wolf,
     shrinkage_gains,
 )
-from mvica.reduction.stacking import by_view, shrunk_moment, times
+from mvica.reduction.stacking import by_view, shrunk_moment
 from mvica.reduction.statistics import MomentStatistics, ViewStatistics
 from mvica.reduction.subspace import block_size, stable_signs
 
@@ -320,7 +320,7 @@ class MultisetCCA(SharedComponents):
         if auto:
             p = self._count_shared(shrunk, len(stacked), level, most)
         found = self._solve(shrunk, len(stacked), p, len(pcas))
-        weights, regressions = _white_sources(moment, stacked * found.directions)
+        weights, regressions = white_sources(moment, stacked * found.directions)
         maps, patterns = feature_maps(
             data.views,
             pcas,
@@ -399,11 +399,3 @@ class MultisetCCA(SharedComponents):
         if n_views == 1:
             return principal_directions(size, p)
         return solve_moment(moment, size, p, self.random_state, self.tol, self.max_iter)
-
-
-def _white_sources(moment, directions):
-    """Weights of uncorrelated unit sources closest to the canonical ones, and their regressions."""
-    products = times(moment, directions)
-    values, vectors = np.linalg.eigh(directions.T @ products)
-    root = (vectors / np.sqrt(values)) @ vectors.T
-    return directions @ root, products @ root
