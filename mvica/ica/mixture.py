@@ -184,31 +184,12 @@ def adapt_weights(densities, Y, u):
     -------
     densities : SourceDensities
     """
-    from mvica.kernels.mixture_numba import responsibility_means
+    from mvica.kernels.mixture_numba import fit_weights
 
-    weights, variances, means = densities.weights, densities.variances, densities.means
-    power = variances + means**2
-    for _ in range(MATCH_ROUNDS):
-        shares = np.empty_like(weights)
-        responsibility_means(Y, weights, variances, means, u, shares)
-        shares = (shares + shares[:, MIRROR]) / 2
-        old, weights = weights, _unit_variance_weights(shares, power)
-        if np.abs(weights - old).max() < MATCH_TOL:
-            break
-    return SourceDensities(weights, variances, means)
-
-
-def _unit_variance_weights(shares, power):
-    """Maximise ``sum shares log w`` with ``sum w = sum w power = 1``, by bisection, per row."""
-    shares = np.maximum(shares, SMALLEST_WEIGHT)
-    excess = power - 1
-    low, high = -1 / excess.max(axis=1), -1 / excess.min(axis=1)
-    for _ in range(60):
-        middle = (low + high) / 2
-        slope = np.sum(shares * excess / (1 + middle[:, None] * excess), axis=1)
-        low, high = np.where(slope > 0, middle, low), np.where(slope > 0, high, middle)
-    weights = shares / (1 + ((low + high) / 2)[:, None] * excess)
-    return weights / weights.sum(axis=1, keepdims=True)
+    weights = densities.weights.copy()
+    shape = densities.variances, densities.means
+    fit_weights(Y, weights, *shape, MIRROR, u, SMALLEST_WEIGHT, MATCH_TOL, MATCH_ROUNDS)
+    return SourceDensities(weights, *shape)
 
 
 def invert_posterior(S, densities, u):

@@ -7,6 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from mvica.ica.base import MultiViewICABase
+from mvica.ica.densities import super_gaussianity
 from mvica.ica.mixture import Mixture, invert_posterior
 from mvica.ica.noisy_alternate import fit_beside
 from mvica.ica.noisy_objective import (
@@ -22,6 +23,7 @@ from mvica.reduction.reduce import reduce_views, stack_reduced
 
 AT_BOUND = 1.001  # factor around the lowest noise variance
 ALONE = 0.9  # weight of one view that makes a component its own
+LIGHT_TAILS = 1.05  # three standard deviations of the super-Gaussianity of one normal sample
 DROWNED = 10.0  # noise variance above which a view does not show a component
 
 
@@ -86,12 +88,28 @@ class NoisySourcesBase(MultiViewICABase):
         alone = np.flatnonzero((self.view_weights_.max(axis=0) > ALONE) & (others > DROWNED))
         if len(alone):
             owners = self.view_weights_[:, alone].argmax(axis=0)
+            pairs = zip(alone, owners, strict=True)
+            found = ", ".join(f"{c} (of view {v})" for c, v in pairs)
             warnings.warn(
-                f"Components {alone.tolist()} are shown by one view only, views "
-                f"{owners.tolist()}: they are not shared. Lower n_components, now "
-                f"{self._n_components}, if they are not of interest.",
+                f"Components that one view alone shows: {found}. They are not shared; lower "
+                f"n_components, now {self._n_components}, if they are not of interest.",
                 UserWarning,
                 stacklevel=5,
+            )
+        if not (self._densities.gaussian or self._densities.means.any()):
+            self._warn_if_sub_gaussian()
+
+    def _warn_if_sub_gaussian(self):
+        """Densities with heavy tails cannot tell light-tailed sources apart."""
+        kappa = super_gaussianity(np.ascontiguousarray(self.sources_.T))
+        light = np.flatnonzero(kappa < -LIGHT_TAILS / np.sqrt(len(self.sources_)))
+        if len(light) > 1:
+            warnings.warn(
+                f"Components {light.tolist()} have light tails, but density={self.density!r} has "
+                'heavy ones, under which they count as normal: density="adaptive" tells them '
+                "apart better.",
+                UserWarning,
+                stacklevel=6,
             )
 
     @property

@@ -25,6 +25,12 @@ class _Likelihood(NoisySourcesBase):
     }
 
     def _fit_noisy(self, stacked, patterns):
+        n, p = stacked.n_samples, stacked.n_components
+        if n < 2 * p:
+            raise ValueError(
+                f"{n} samples are too few for {p} components: {type(self).__name__} needs two "
+                f"samples a component. Set n_components to {n // 2} or less."
+            )
         with progress_bar(type(self).__name__, self.max_iter, self.verbose) as callback:
             return fit_noisy(
                 stacked,

@@ -14,6 +14,7 @@ from mvica.ica.stacked import StackedViews, by_view, side_by_side
 
 LOWEST_NOISE, LARGEST_NOISE = 1e-3, 1e3  # variances, relative to unit sources
 EXACT = 1e-12  # variance below which a view counts as free of noise
+SCALE_ROUNDS, SCALE_STEP = 3, 1e-2
 LOG_BOUNDS = np.log(LOWEST_NOISE), np.log(LARGEST_NOISE)
 
 
@@ -126,6 +127,29 @@ class NoisyObjective:
     def point(self, W, log_nu):
         """Point with gradient."""
         return self.with_gradient(self.evaluate(W, log_nu))
+
+    def rescale(self, W, log_nu):
+        """Scale every source and its noises together to where the objective is least.
+
+        Newton's method on differences: the scales do not interact, and a round needs three passes
+        over the sources but no product. A density with heavy tails is nearly flat along them, where
+        the Newton steps of many views are unsafe.
+        """
+        weighting = Weighting.of(np.exp(log_nu))
+        ybar = self.views.mix(side_by_side(weighting.omega[:, :, None] * W))
+
+        def values(log_scale):
+            scale = np.exp(log_scale)
+            noise = weighting.nubar * scale**2
+            return self.densities.posterior(scale[:, None] * ybar, noise)[1][:, 0] - log_scale
+
+        log_scale = np.zeros(self.p)
+        for _ in range(SCALE_ROUNDS):
+            low, here, high = (values(log_scale + h) for h in (-SCALE_STEP, 0, SCALE_STEP))
+            slope = (high - low) / (2 * SCALE_STEP)
+            curvature = (high - 2 * here + low) / SCALE_STEP**2
+            log_scale -= np.clip(slope / np.maximum(curvature, 0.25), -0.7, 0.7)
+        return W * np.exp(log_scale)[:, None], log_nu + 2 * log_scale
 
     def weighted_means(self, point):
         """Precision-weighted means of the view sources, (p, n)."""

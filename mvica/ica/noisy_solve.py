@@ -87,10 +87,13 @@ def fit_noisy(
     if m == 1:
         return _fit_one_view(views, densities, density == "adaptive", limits)
     groups = noise_groups(m, p, noise)
-    starts = [
-        _State(W, _tied(np.log(nu), groups), densities)
-        for W, nu in _starts(views, patterns, init, density, random_state)
-    ]
+    objective = NoisyObjective(views, densities)
+    starts = []
+    for W, nu in _starts(views, patterns, init, density, random_state):
+        log_nu = np.log(nu)
+        if not densities.gaussian:  # the starts are fits under normal densities
+            W, log_nu = objective.rescale(W, log_nu)
+        starts.append(_State(W, _tied(log_nu, groups), densities))
     run = _Run(views, groups, density == "adaptive")
     if len(starts) == 1:
         return run.fit(starts[0], solver, **limits)

@@ -203,21 +203,72 @@ def _add_shares(e, total, size, lanes):
 
 
 @njit(**OPTIONS)
-def responsibility_means(Y, weights, variances, means, u, shares):
-    """Fill `shares` (p, K) with the mean posterior probability of each mixture component."""
-    p, n = Y.shape
-    K = weights.shape[1]
-    level, slope, shrink = np.empty(K), np.empty(K), np.empty(K)
+def _responsibilities(y, weights, variances, means, u, work, shares):
+    """Fill `shares` (K,) with the mean posterior probability of each mixture component."""
+    e, lanes, level, slope, shrink, top, total = work
+    K, n = len(weights), y.size
+    lanes[:] = 0.0
+    _levels(weights, variances, u, level, slope, shrink)
+    for start in range(0, n, LANES):
+        stretch = y[start : min(start + LANES, n)]
+        _exponents(stretch, level, means, slope, e, top)
+        total[:] = 0.0
+        _exponentials(e, top, total, stretch.size)
+        _add_shares(e, total, stretch.size, lanes)
+    for k in range(K):
+        shares[k] = lanes[k].sum() / n
+
+
+@njit(**OPTIONS)
+def _unit_variance_weights(shares, power, weights):
+    """Maximise ``sum shares log w`` with ``sum w = sum w power = 1``, by bisection."""
+    low, high = -1.0 / (power.max() - 1.0), -1.0 / (power.min() - 1.0)
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        slope = 0.0
+        for k in range(len(shares)):
+            slope += shares[k] * (power[k] - 1.0) / (1.0 + middle * (power[k] - 1.0))
+        if slope > 0.0:
+            low = middle
+        else:
+            high = middle
+    for k in range(len(shares)):
+        weights[k] = shares[k] / (1.0 + 0.5 * (low + high) * (power[k] - 1.0))
+    weights /= weights.sum()
+
+
+@njit(**OPTIONS)
+def fit_weights(Y, weights, variances, means, mirror, u, smallest, tol, max_rounds):
+    """Fit the weights of mixtures in place by EM, symmetric and of variance one.
+
+    Parameters
+    ----------
+    Y : ndarray of shape (p, n)
+        Source plus noise, one row a source.
+    weights, variances, means : ndarray of shape (p, K)
+        Mixture of each source, of variances on both sides of one.
+    mirror : ndarray of int, shape (K,)
+        Mixture component with the opposite mean.
+    u : ndarray of shape (p,)
+        Noise variances.
+    smallest : float
+        Weight below which no component falls.
+    tol : float
+        Change of a weight at which a source is done.
+    max_rounds : int
+    """
+    p, K = weights.shape
     e, lanes = np.empty((K, LANES)), np.empty((K, LANES))
-    top, total = np.empty(LANES), np.empty(LANES)
+    level, slope, shrink = np.empty(K), np.empty(K), np.empty(K)
+    work = e, lanes, level, slope, shrink, np.empty(LANES), np.empty(LANES)
+    shares, even = np.empty(K), np.empty(K)
     for a in range(p):
-        lanes[:] = 0.0
-        _levels(weights[a], variances[a], u[a], level, slope, shrink)
-        for start in range(0, n, LANES):
-            y = Y[a, start : min(start + LANES, n)]
-            _exponents(y, level, means[a], slope, e, top)
-            total[:] = 0.0
-            _exponentials(e, top, total, y.size)
-            _add_shares(e, total, y.size, lanes)
-        for k in range(K):
-            shares[a, k] = lanes[k].sum() / n
+        power = variances[a] + means[a] * means[a]
+        for _ in range(max_rounds):
+            old = weights[a].copy()
+            _responsibilities(Y[a], old, variances[a], means[a], u[a], work, shares)
+            for k in range(K):
+                even[k] = max(0.5 * (shares[k] + shares[mirror[k]]), smallest)
+            _unit_variance_weights(even, power, weights[a])
+            if np.abs(weights[a] - old).max() < tol:
+                break
