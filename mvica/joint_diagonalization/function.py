@@ -1,6 +1,7 @@
 """`joint_diagonalize`, the function: methods, options, normalisation of the answer."""
 
 import warnings
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import cache
 
@@ -24,6 +25,7 @@ from mvica.parallel import map_views
 
 METHODS = ("quasi_newton", "pham", "uwedge", "ffdiag", "rotation", "frobenius", "jacobi")
 _LIKELIHOOD = ("quasi_newton", "pham", "rotation")
+_SMALL = 2**18  # multiply-adds of a product for which BLAS starts no threads
 _ROTATIONS = ("rotation", "frobenius", "jacobi")
 
 
@@ -158,7 +160,10 @@ def joint_diagonalize(
     C = check_matrices(C)
     weights = check_weights(weights, len(C))
     prepare = prepare_rotation if method in _ROTATIONS else prepare_invertible
-    with _blas().limit(limits=1, user_api="blas"):
+    # More threads would only wait for each other in many small products. The smallest sets, which
+    # BLAS leaves to one thread anyway, are spared the time to say so.
+    small = C.size * C.shape[1] <= _SMALL
+    with nullcontext() if small else _blas().limit(limits=1, user_api="blas"):
         prepared = prepare(C, weights, n_components, init, positive=method in _LIKELIHOOD)
         options = {"tol": tol, "max_iter": max_iter}
         result, diagonals = _RUNNERS[method](prepared, weights, options, memory)
@@ -209,7 +214,7 @@ def joint_diagonalize_many(sets, method="quasi_newton", *, n_jobs=None, **option
 
 @cache
 def _blas():
-    """Handle of the BLAS libraries: in many small products their threads would only wait."""
+    """Handle of the BLAS libraries, which takes milliseconds to find."""
     return ThreadpoolController()
 
 
@@ -293,6 +298,17 @@ _RUNNERS = {
 }
 
 
+_SEPARABILITIES = {
+    "quasi_newton": separability,
+    "pham": separability,
+    "uwedge": profile_angles,
+    "ffdiag": profile_angles,
+    "rotation": separability,
+    "frobenius": profile_distances,
+    "jacobi": profile_distances,
+}
+
+
 def _with_deviations(solve, prepared, weights):
     """Rotate the deviations of the matrices from multiples of the identity, scaled to order 1.
 
@@ -325,22 +341,18 @@ def _orthonormal(result):
 
 def _finish(result, diagonals, prepared, weights, method):
     """Back to the features, with the stated scale, order and signs of the rows."""
-    forward, backward = prepared.coordinates
-    B, A = result.x @ forward, backward @ np.linalg.inv(result.x)
-    powers = diagonals * prepared.scales[:, None]
-    if method in _LIKELIHOOD:
-        level, apart = weights @ powers, separability(diagonals, weights)
-    else:
-        level = prepared.scales[0] * np.sqrt(weights @ diagonals**2)
-        apart = (profile_distances if method in _ROTATIONS else profile_angles)(diagonals, weights)
-    if method not in _ROTATIONS:
-        root = np.sqrt(level)
-        B, A, powers = B / root[:, None], A * root, powers / level
-    order = np.argsort(-np.sum(A**2, axis=0) * (level if method in _ROTATIONS else 1.0))
-    B, A, powers = B[order], A[:, order], powers[:, order]
-    signs = np.sign(B[np.arange(len(B)), np.abs(B).argmax(axis=1)])
-    fields = {name: getattr(result, name) for name in result.__dataclass_fields__}
-    fields["x"] = B * signs[:, None]
+    from mvica.joint_diagonalization.kernels import in_features
+
+    x, mixing, powers, order = in_features(
+        result.x,
+        *prepared.coordinates,
+        diagonals,
+        prepared.scales,
+        weights,
+        method not in _LIKELIHOOD,
+        method not in _ROTATIONS,
+    )
+    apart = _SEPARABILITIES[method](diagonals[:, order], weights)
     return Diagonalization(
-        **fields, mixing=A * signs, powers=powers, separability=apart[np.ix_(order, order)]
+        **vars(result) | {"x": x}, mixing=mixing, powers=powers, separability=apart
     )

@@ -49,7 +49,7 @@ def rotate_by_pairs(C, weights, start, *, tol=1e-6, max_iter=1000):
     result = Result(
         B, history[-1], angle, n_iter, message == "converged", np.array(history), message
     )
-    return result, np.einsum("aak->ka", D) / roots[:, None]
+    return result, np.ascontiguousarray(np.einsum("aak->ka", D)) / roots[:, None]
 
 
 def _objective(D):

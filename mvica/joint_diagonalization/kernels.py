@@ -6,22 +6,29 @@ from numba import njit
 _JIT = {"cache": True, "nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
 
 
+NOT_FINITE, NOT_SYMMETRIC = 1, 2
+
+
 @njit(**_JIT)
-def extremes(C):
-    """Largest absolute entry, and largest ``|C - C^T|``, of each matrix; infinite if not finite."""
+def first_fault(C, tolerance):
+    """Find a matrix that is not finite, or not symmetric to a share of its largest entry.
+
+    Returns the kind of fault (0 for none), the matrix, and the asymmetry as that share.
+    """
     K, p = C.shape[0], C.shape[1]
-    largest, asymmetry = np.zeros(K), np.zeros(K)
     for k in range(K):
-        total = 0.0
+        total, largest, asymmetry = 0.0, 0.0, 0.0
         for i in range(p):
             for j in range(p):
-                total += abs(C[k, i, j])
-                largest[k] = max(largest[k], abs(C[k, i, j]))
+                total += 0.0 * C[k, i, j]  # NaN for a NaN or infinite entry
+                largest = max(largest, abs(C[k, i, j]))
             for j in range(i):
-                asymmetry[k] = max(asymmetry[k], abs(C[k, i, j] - C[k, j, i]))
-        if not np.isfinite(total):  # a maximum alone would pass over NaN
-            largest[k] = np.inf
-    return largest, asymmetry
+                asymmetry = max(asymmetry, abs(C[k, i, j] - C[k, j, i]))
+        if total != 0.0:
+            return NOT_FINITE, k, 0.0
+        if asymmetry > tolerance * largest:
+            return NOT_SYMMETRIC, k, asymmetry / largest
+    return 0, 0, 0.0
 
 
 @njit(**_JIT)
@@ -42,28 +49,110 @@ def congruence(M, C, factors):
 
 
 @njit(**_JIT)
-def log_determinants(C):
-    """Log-determinant of each matrix, and its smallest pivot as a share of the diagonal entry.
+def unit_determinants(C):
+    """Divide each matrix in place by the scale that makes its determinant 1.
 
-    The share is positive if and only if the matrix is positive definite; the features' units do
-    not change it.
+    Returns the scales, and the smallest pivot of each matrix as a share of the diagonal entry: it
+    is positive if and only if the matrix is positive definite (the others are left as they are),
+    whatever the units of the features.
     """
     K, p = C.shape[0], C.shape[1]
-    logs, shares = np.zeros(K), np.full(K, np.inf)
+    scales, shares = np.ones(K), np.full(K, np.inf)
     U = np.empty((p, p))
     for k in range(K):
+        log = 0.0
         for i in range(p):
             for j in range(i, p):
                 U[i, j] = C[k, i, j]
         for j in range(p):
             pivot = U[j, j]
-            shares[k] = min(shares[k], pivot / C[k, j, j])
             if not (pivot > 0.0 and C[k, j, j] > 0.0):
-                shares[k] = min(shares[k], 0.0)
+                shares[k] = 0.0
                 break
-            logs[k] += np.log(pivot)
+            shares[k] = min(shares[k], pivot / C[k, j, j])
+            log += np.log(pivot)
             for i in range(j + 1, p):
                 factor = U[j, i] / pivot
                 for c in range(i, p):
                     U[i, c] -= factor * U[j, c]
-    return logs, shares
+        if shares[k] > 0.0:
+            scales[k] = np.exp(log / p)
+            for i in range(p):
+                for j in range(p):
+                    C[k, i, j] /= scales[k]
+    return scales, shares
+
+
+@njit(**_JIT)
+def standardised_mean(C, w):
+    """Weighted mean of matrices of unit mean diagonal, then of standardised features.
+
+    Returns the mean diagonal of each matrix, the scales of the features, and the mean.
+    """
+    K, p = C.shape[0], C.shape[1]
+    traces, features, mean = np.zeros(K), np.zeros(p), np.zeros((p, p))
+    for k in range(K):
+        for i in range(p):
+            traces[k] += C[k, i, i] / p
+        for i in range(p):
+            features[i] += w[k] * (C[k, i, i] / traces[k]) ** 2
+            for j in range(p):
+                mean[i, j] += (w[k] / traces[k]) * C[k, i, j]
+    for i in range(p):
+        features[i] = features[i] ** 0.25 if features[i] > 0.0 else 1.0
+    for i in range(p):
+        for j in range(i + 1):
+            mean[i, j] = 0.5 * (mean[i, j] + mean[j, i]) / features[i] / features[j]
+            mean[j, i] = mean[i, j]
+    return traces, features, mean
+
+
+@njit(**_JIT)
+def in_features(B, forward, backward, d, scales, w, squares, rescaled):
+    """Take a diagonaliser to the features: order, sign and, if asked, scale of its rows.
+
+    Rows come by decreasing power that they explain, their largest entry positive; `rescaled` makes
+    the weighted mean of their powers 1, or with `squares` the weighted mean square.
+
+    Returns the diagonaliser, the mixing, the powers and the order.
+    """
+    K, r = d.shape
+    B, A = np.dot(B, forward), np.dot(backward, np.linalg.inv(B))
+    p = B.shape[1]
+    level, explained = np.zeros(r), np.zeros(r)
+    for a in range(r):
+        for k in range(K):
+            level[a] += w[k] * (d[k, a] ** 2 if squares else scales[k] * d[k, a])
+        if squares:  # the squares of tiny powers would underflow: their scale comes last
+            level[a] = scales[0] * np.sqrt(level[a])
+        for i in range(p):
+            explained[a] += A[i, a] ** 2 * level[a]
+    order = _decreasing(explained)
+    x, mixing, powers = np.empty((r, p)), np.empty((p, r)), np.empty((K, r))
+    for a in range(r):
+        row = B[order[a]]
+        largest = 0
+        for i in range(1, p):
+            if abs(row[i]) > abs(row[largest]):
+                largest = i
+        norm = level[order[a]] if rescaled else 1.0
+        scale = np.sqrt(norm) if row[largest] > 0.0 else -np.sqrt(norm)
+        for i in range(p):
+            x[a, i] = row[i] / scale
+            mixing[i, a] = A[i, order[a]] * scale
+        for k in range(K):
+            powers[k, a] = scales[k] * d[k, order[a]] / norm
+    return x, mixing, powers, order
+
+
+@njit(**_JIT)
+def _decreasing(values):
+    """Order of few values; ties keep theirs."""
+    order = np.arange(len(values))
+    for i in range(1, len(values)):
+        j, item = i, order[i]
+        while j > 0 and values[order[j - 1]] < values[item]:
+            order[j] = order[j - 1]
+            j -= 1
+        order[j] = item
+    return order

@@ -1,6 +1,7 @@
 """From a set of matrices to well-scaled coordinates with a first iterate."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +46,7 @@ def check_matrices(C):
 
     Asymmetry at the level of rounding is let through: the working coordinates remove it.
     """
-    from mvica.joint_diagonalization.kernels import extremes
+    from mvica.joint_diagonalization.kernels import NOT_FINITE, NOT_SYMMETRIC, first_fault
 
     C = np.asarray(C)
     if C.ndim != 3 or C.shape[1] != C.shape[2] or 0 in C.shape:
@@ -55,16 +56,16 @@ def check_matrices(C):
     if np.iscomplexobj(C):
         raise ValueError("C is complex, real matrices are needed: pass the real parts.")
     tolerance = 1e-4 if C.dtype == np.float32 else 1e-10
-    C = np.require(C, dtype=np.float64, requirements=["C", "A", "W"])
-    largest, asymmetry = extremes(C)
-    if not np.all(np.isfinite(largest)):
-        k = np.argmin(np.isfinite(largest))
+    C = np.ascontiguousarray(C, dtype=np.float64)
+    if not C.flags.writeable:  # compiled code for read-only arrays would be compiled once more
+        C = C.copy()
+    fault, k, asymmetry = first_fault(C, tolerance)
+    if fault == NOT_FINITE:
         raise ValueError(f"Matrix {k} of C has NaN or infinite entries.")
-    if np.any(asymmetry > tolerance * largest):
-        k = np.argmax(asymmetry - tolerance * largest)
+    if fault == NOT_SYMMETRIC:
         raise ValueError(
-            f"Matrix {k} of C is not symmetric: C - C.T reaches {asymmetry[k] / largest[k]:.1e} of "
-            "its largest entry. Pass (C + C.T) / 2 if that is what you mean."
+            f"Matrix {k} of C is not symmetric: C - C.T reaches {asymmetry:.1e} of its largest "
+            "entry. Pass (C + C.T) / 2 if that is what you mean."
         )
     return C
 
@@ -90,23 +91,27 @@ def prepare_invertible(C, weights, n_components, init, *, positive):
     The average is the weighted mean of positive definite matrices, each of which loses a scale
     that the likelihood does not see, or the root of the mean square of matrices of any sign.
     """
-    from mvica.joint_diagonalization.kernels import congruence
+    from mvica.joint_diagonalization.kernels import congruence, standardised_mean
 
-    scales = _own_scales(C) if positive else _common_scale(C)
-    features = _feature_scales(C, weights, scales)
-    power = _average_power(C, weights, scales, features, positive=positive)
+    if positive:
+        scales, features, power = standardised_mean(C, weights)
+        _check_positive(C, scales)
+    else:
+        scales = _common_scale(C)
+        features = _feature_scales(C, weights, scales)
+        power = _average_power(C, weights, scales, features, positive=False)
     white = _whitener(power)
-    coordinates = Coordinates(white.forward / features, features[:, None] * white.backward)
+    coordinates = _coordinates(white.forward / features, features[:, None] * white.backward)
     rank = len(white.forward)
     if positive and rank < C.shape[1]:
         _check_semidefinite(C / features[:, None] / features)
     r = _check_n_components(n_components, rank, "the rank of the set")
     if r < rank:
         axes = _principal_axes(C, weights, r, positive=positive)
-        reduced = congruence(axes.T, C, 1.0 / scales)
+        reduced = congruence(np.ascontiguousarray(axes.T), C, 1.0 / scales)
         ones = np.ones(len(C))
         white = _whitener(_average_power(reduced, weights, ones, np.ones(r), positive=positive))
-        coordinates = Coordinates(white.forward @ axes.T, axes @ white.backward)
+        coordinates = _coordinates(white.forward @ axes.T, axes @ white.backward)
     working = congruence(coordinates.forward, C, 1.0 / scales)
     if positive:
         scales = scales * _unit_determinants(working)
@@ -123,11 +128,15 @@ def prepare_rotation(C, weights, n_components, init, *, positive):
     """Coordinates for rotations: the features themselves, or their principal axes."""
     from mvica.joint_diagonalization.kernels import congruence
 
-    scales = _own_scales(C) if positive else _common_scale(C)
     p = C.shape[1]
+    if positive:
+        scales = np.einsum("kaa->k", C) / p
+        _check_positive(C, scales)
+    else:
+        scales = _common_scale(C)
     r = _check_n_components(n_components, p, "the size of the matrices")
     axes = np.eye(p) if r == p else _principal_axes(C, weights, r, positive=positive)
-    coordinates = Coordinates(np.ascontiguousarray(axes.T), axes)
+    coordinates = _coordinates(axes.T, axes)
     working = congruence(coordinates.forward, C, 1.0 / scales)
     if positive:
         scales = scales * _unit_determinants(working)
@@ -143,11 +152,14 @@ def prepare_rotation(C, weights, n_components, init, *, positive):
     return Prepared(working, scales, coordinates, start)
 
 
-def _own_scales(C):
-    traces = np.einsum("kaa->k", C) / C.shape[1]
-    if not np.all(traces > 0):
+def _coordinates(forward, backward):
+    # Compiled code is compiled once more for every other order of the entries.
+    return Coordinates(np.ascontiguousarray(forward), np.ascontiguousarray(backward))
+
+
+def _check_positive(C, traces):
+    if not traces.min() > 0:
         raise _not_positive_definite(C, np.argmin(traces > 0))
-    return traces
 
 
 def _common_scale(C):
@@ -185,24 +197,22 @@ def _whitener(power):
     values, vectors = np.linalg.eigh(power)
     kept = np.flatnonzero(values > _RANK_TOLERANCE * values[-1])[::-1]
     roots, vectors = np.sqrt(values[kept]), vectors[:, kept]
-    return Coordinates((vectors / roots).T, vectors * roots)
+    return _coordinates((vectors / roots).T, vectors * roots)
 
 
 def _principal_axes(C, weights, r, *, positive):
     scale, ones = _common_scale(C), np.ones(C.shape[1])
     power = _average_power(C, weights, scale, ones, positive=positive)
-    return np.ascontiguousarray(np.linalg.eigh(power)[1][:, : -r - 1 : -1])
+    return np.linalg.eigh(power)[1][:, : -r - 1 : -1]
 
 
 def _unit_determinants(C):
     """Divide each matrix in place by the scale that makes its determinant 1; return the scales."""
-    from mvica.joint_diagonalization.kernels import log_determinants
+    from mvica.joint_diagonalization.kernels import unit_determinants
 
-    logs, shares = log_determinants(C)
+    scales, shares = unit_determinants(C)
     if not shares.min() > _PIVOT_TOLERANCE * C.shape[1]:
         raise _not_positive_definite(C, np.argmin(shares))
-    scales = np.exp(logs / C.shape[1])
-    C /= scales[:, None, None]
     return scales
 
 
@@ -236,10 +246,17 @@ def _first_iterate(C, weights, init, *, whitened):
     if init == "white" or (whitened and len(C) == 1):
         return np.eye(C.shape[1])
     # Eigenvectors of one combination of the matrices: the answer, if there is an exact one.
-    draw = np.random.default_rng(0).standard_normal(len(C))
-    reference = _combination(C, weights) if whitened else None
-    vectors = eigh(_combination(C, weights * draw), reference, check_finite=False)[1]
+    combination = _combination(C, weights * _draw(len(C)))
+    if whitened:
+        vectors = eigh(combination, _combination(C, weights), check_finite=False)[1]
+    else:
+        vectors = np.linalg.eigh(combination)[1]
     return np.ascontiguousarray(vectors.T)
+
+
+@lru_cache(maxsize=16)
+def _draw(n_matrices):
+    return np.random.default_rng(0).standard_normal(n_matrices)
 
 
 def _check_init(init, coordinates):
