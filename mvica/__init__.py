@@ -19,7 +19,7 @@ _PUBLIC = {
     "MultisetCCA": "mvica.reduction.mcca_estimator",
     "PairwiseLiMVAM": "mvica.causal.estimators",
     "PermICA": "mvica.ica.baselines",
-    "ShICAJ": "mvica.ica.shica_j",
+    "ShICAJ": "mvica.ica.shica_j_estimator",
     "ShICAML": "mvica.ica.noisy_estimators",
     "SharedResponseModel": "mvica.reduction.shared_response",
     "ViewPCA": "mvica.reduction.estimators",
