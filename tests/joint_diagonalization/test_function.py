@@ -1,7 +1,11 @@
 """`joint_diagonalize`: recovery, published optima, invariances, starts and stopping rules."""
 
+import warnings
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.linalg import eigh
 from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_info
@@ -311,3 +315,27 @@ def test_the_number_of_blas_threads_is_restored():
     before = threadpool_info()
     joint_diagonalize(make_matrix_set(5, 3, random_state=0).matrices)
     assert threadpool_info() == before
+
+
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(
+    n_matrices=st.integers(2, 12),
+    p=st.integers(1, 7),
+    noise=st.sampled_from([0.0, 0.05, 1.0]),
+    exponent=st.integers(-60, 60),
+    method=st.sampled_from(METHODS),
+    seed=st.integers(0, 2**31),
+)
+def test_any_set_gives_a_finite_and_consistent_answer(n_matrices, p, noise, exponent, method, seed):
+    C = 10.0**exponent * make_matrix_set(n_matrices, p, noise=noise, random_state=seed).matrices
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        result = joint_diagonalize(C, method, max_iter=100)
+    D = result.x @ C @ result.x.T
+    np.testing.assert_allclose(np.einsum("kaa->ka", D), result.powers, rtol=1e-6)
+    np.testing.assert_allclose(result.x @ result.mixing, np.eye(p), atol=1e-7)
+    if method in LIKELIHOOD:
+        assert result.objective <= likelihood_gap(C, np.eye(p)) + 1e-9
+    if method in SQUARES:
+        off = np.sum(C**2) - np.sum(np.einsum("kaa->ka", C) ** 2)
+        assert result.objective <= (off / n_matrices) * (1 + 1e-9) + 1e-12 * np.mean(C**2)
