@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy.integrate import quad
 from scipy.stats import norm
 
 from mvica.ica import Mixture
@@ -25,13 +24,9 @@ def density_of(mixture, s):
 
 
 def integral(mixture, y, u, power):
-    """Of s^power times the density of s and of the noisy value y."""
-
-    def integrand(s):
-        return s**power * density_of(mixture, s) * norm.pdf(y, s, np.sqrt(u))
-
-    width = 12 * np.sqrt(u)
-    return quad(integrand, y - width, y + width, limit=200, epsabs=1e-12, epsrel=1e-11)[0]
+    """Of s^power times the density of s and of the noisy value y, by the trapezoidal rule."""
+    s = y + np.sqrt(u) * np.linspace(-12, 12, 4001)
+    return np.trapezoid(s**power * density_of(mixture, s) * norm.pdf(y, s, np.sqrt(u)), s)
 
 
 def posterior_at(mixture, y, u):
@@ -121,15 +116,15 @@ def test_no_noise_leaves_the_value():
 @pytest.mark.parametrize("name", DENSITIES)
 def test_densities_have_zero_mean_and_unit_variance(name):
     mixture = DENSITIES[name]
-    moments = [
-        quad(lambda s, k=k: s**k * density_of(mixture, s), -30, 30, limit=200)[0] for k in range(3)
-    ]
+    s = np.linspace(-40, 40, 40_001)
+    moments = [np.trapezoid(s**k * density_of(mixture, s), s) for k in range(3)]
     np.testing.assert_allclose(moments, [1, 0, 1], atol=1e-8)
 
 
 def test_kurtosis_of_the_named_densities():
     def kurtosis(mixture):
-        return quad(lambda s: s**4 * density_of(mixture, s), -40, 40, limit=200)[0] - 3
+        s = np.linspace(-40, 40, 40_001)
+        return np.trapezoid(s**4 * density_of(mixture, s), s) - 3
 
     assert kurtosis(MIXTURES["paper"]) == pytest.approx(0.75)
     assert kurtosis(MIXTURES["heavy"]) > 3
