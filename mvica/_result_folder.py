@@ -20,6 +20,17 @@ OUTPUTS = (
     "agreement.png",
     "mixings.png",
 )
+CAUSAL_OUTPUTS = (
+    "report.html",
+    "model.npz",
+    "edges.csv",
+    "strengths.csv",
+    "order.csv",
+    "graph.dot",
+    "graph.png",
+    "adjacency.png",
+    "order_stability.png",  # with a bootstrap only
+)
 
 
 class OutputError(Exception):
@@ -76,7 +87,7 @@ def _check(path, out, force):
         raise OutputError(f"{path}: is a file; expected the name of a folder")
     if not force:
         raise OutputError(f"{path}: exists already; --force replaces a former result")
-    foreign = sorted(set(os.listdir(out)) - set(OUTPUTS))
+    foreign = sorted(set(os.listdir(out)) - {*OUTPUTS, *CAUSAL_OUTPUTS})
     if foreign:
         raise OutputError(f"{path}: holds {foreign[0]}, which mvica did not write; nothing done")
 

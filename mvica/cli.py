@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mvica._result_folder import OutputError, result_folder
 from mvica._version import __version__
+from mvica.causal.options import EPILOG, SUMMARY, add_options, estimator_of
 
 METHODS = {"multiview_ica": "MultiViewICA", "permica": "PermICA", "groupica": "GroupICA"}
 DEFAULT_COMPONENTS = 20
@@ -107,7 +108,21 @@ def _parser():
     )
     demo.set_defaults(run=_run_demo)
     demo.add_argument("-o", "--output", default="mvica-demo", metavar="OUT", help="folder to write")
-    for command in (fit, demo):
+    causal = commands.add_parser(
+        "causal",
+        help="find the causal order of the variables of several recordings",
+        description=SUMMARY,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    causal.set_defaults(run=_run_causal)
+    causal.add_argument(
+        "paths", nargs="+", metavar="PATH", help="file, folder or pattern; one file is one view"
+    )
+    causal.add_argument("-o", "--output", required=True, metavar="OUT", help="folder to write")
+    _add_reading_options(causal.add_argument_group("reading"))
+    add_options(causal.add_argument_group("causal discovery"))
+    for command in (fit, demo, causal):
         command.add_argument(
             "--force", action="store_true", help="replace OUT if it holds a former result"
         )
@@ -179,23 +194,65 @@ def _names(text):
 
 
 def _run_fit(options, signals):
-    if options.sfreq is not None and not 0 < options.sfreq < float("inf"):
-        raise CommandError(f"--sfreq {options.sfreq:g}: expected a positive number")
     _need_matplotlib()
     with result_folder(options.output, force=options.force) as folder:
-        from mvica.io import RecordingError, read_recordings
-
         _say(options, "reading")
-        reading = {
-            name: getattr(options, name)
-            for name in ("views", "picks", "exclude", "transpose", "sfreq")
-        }
-        try:
-            recordings = read_recordings(options.paths, **reading)
-        except RecordingError as error:
-            raise CommandError(str(error)) from error
+        recordings, reading = _read(options)
         recipe = _recipe(options, reading)
         _write_results(options, recordings, folder, signals, recipe=recipe)
+
+
+def _read(options):
+    """Read the recordings; return them, and the arguments that read them again."""
+    if options.sfreq is not None and not 0 < options.sfreq < float("inf"):
+        raise CommandError(f"--sfreq {options.sfreq:g}: expected a positive number")
+    from mvica.io import RecordingError, read_recordings
+
+    names = ("views", "picks", "exclude", "transpose", "sfreq")
+    reading = {name: getattr(options, name) for name in names}
+    try:
+        return read_recordings(options.paths, **reading), reading
+    except RecordingError as error:
+        raise CommandError(str(error)) from error
+
+
+def _run_causal(options, signals):
+    _need_matplotlib()
+    with result_folder(options.output, force=options.force) as folder:
+        from mvica.causal import job
+
+        _say(options, "reading")
+        recordings, reading = _read(options)
+        sizes = f"{len(recordings)} views, {len(recordings[0].data)} samples"
+        print(f"{sizes}, {recordings[0].data.shape[1]} variables")
+        _say(options, "fitting")
+        try:
+            fit = job.fit_recordings(
+                estimator_of(options),
+                recordings,
+                n_boot=options.bootstrap,
+                block=options.block,
+                random_state=options.random_state,
+                verbose=int(options.verbose),
+            )
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        if signals:
+            raise KeyboardInterrupt
+        for message in fit.messages:
+            print(f"mvica: warning: {_one_line(message)}", file=sys.stderr)
+        print(_one_line(job.headline(fit)))
+        _say(options, "writing")
+        job.write_tables(fit, folder)
+        pictures = job.draw_pictures(fit, folder)
+        recipe = _recipe(options, reading, "disturbances = model.disturbances")
+        job.write_report(
+            fit,
+            pictures,
+            folder / "report.html",
+            command=options.command_line,
+            recipe=recipe,
+        )
 
 
 def _run_demo(options, signals):
@@ -261,7 +318,7 @@ def _estimator(options, recordings):
     return estimator.set_params(**params)
 
 
-def _recipe(options, reading):
+def _recipe(options, reading, result="sources = model.transform"):
     """Python code that reads the same recordings."""
     changed = {key: value for key, value in reading.items() if value not in ("files", None, False)}
     arguments = "".join(f", {name}={value!r}" for name, value in changed.items())
@@ -270,7 +327,7 @@ def _recipe(options, reading):
         "from mvica.io import read_recordings\n\n"
         f"recordings = read_recordings({options.paths!r}{arguments})\n"
         f"model = load({_model_path(options)})\n"
-        "sources = model.transform([recording.data for recording in recordings])"
+        f"{result}([recording.data for recording in recordings])"
     )
 
 

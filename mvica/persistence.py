@@ -25,6 +25,7 @@ DIGEST_LENGTH = 64
 NUMERIC_KINDS = "biufc"
 # Dataclasses that fitted attributes may hold -> module that defines them.
 RECORDS = {
+    "PriorKnowledge": "mvica.causal.knowledge",
     "SourceDensities": "mvica.ica.mixture",
     "TimingTest": "mvica.ica.dilations_errors",
 }

@@ -71,6 +71,30 @@ class LiMVAMBase(GraphMethods, MultiViewTransformer):
         self._names = _names_of_variables(X)
         return super().fit(X)
 
+    def fit_named(self, X, names):
+        """Fit as `fit` does, to views without names of their own.
+
+        Parameters
+        ----------
+        X : MultiViewData, list of array-like, 3D array or array-like
+            The views, as in `fit`.
+        names : sequence of str
+            Names of the p variables, the same in all views: for prior knowledge, messages, tables
+            and pictures.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError
+            If the number of names is not that of the variables, or `fit` refuses the data.
+        """
+        self._names = [str(name) for name in names]
+        return super().fit(X)
+
     def _fit_views(self, views):
         self.variable_names_ = self._choose_names(views[0].shape[1])
         C = cross_covariances(views)
@@ -83,7 +107,11 @@ class LiMVAMBase(GraphMethods, MultiViewTransformer):
         names = self.__dict__.pop("_names", None)
         if names is None and self.n_views_ == 1:
             names = getattr(self, "feature_names_in_", None)
-        return tuple(f"x{j}" for j in range(p)) if names is None else tuple(map(str, names))
+        if names is None:
+            return tuple(f"x{j}" for j in range(p))
+        if len(names) != p:
+            raise ValueError(f"There are {len(names)} names for {p} variables.")
+        return tuple(map(str, names))
 
     def _discover(self, C, views, *, errors):
         """Order, standardised strengths, and the rows of the final and of the tested fit."""

@@ -7,6 +7,7 @@ COLUMNS = (
     "cause",
     "effect",
     "strength",
+    "standardised",
     "mean",
     "sd",
     "low",
@@ -22,7 +23,7 @@ class GraphMethods:
     """Exports of a fitted causal estimator."""
 
     def edge_records(self, threshold=0.0):
-        """List the edges, strongest first.
+        """List the edges, those with the largest standardised strength first.
 
         Parameters
         ----------
@@ -32,13 +33,15 @@ class GraphMethods:
         Returns
         -------
         edges : list of dict
-            With `cause` and `effect` (names), `strength` (median over views), `mean`, `sd`, `low`
-            and `high` (least and largest view), `agreement` (share of views with the sign of the
+            With `cause` and `effect` (names), `strength` (median over views), `standardised` (the
+            same in standard deviations of the effect for one of the cause), `mean`, `sd`, `low` and
+            `high` (least and largest view), `agreement` (share of views with the sign of the
             median), `views` (in how many it was fitted), `total_effect` (median) and `pvalue` (of
             no effect in any view, before pruning).
         """
         check_is_fitted(self)
         B, names = self.adjacency_matrices_, self.variable_names_
+        standardised = B * self.scale_[:, None, :] / self.scale_[:, :, None]
         edges = []
         for i, j in np.argwhere((B != 0).any(axis=0)):
             own, median = B[:, i, j], self.adjacency_matrix_[i, j]
@@ -49,6 +52,7 @@ class GraphMethods:
                     "cause": names[j],
                     "effect": names[i],
                     "strength": float(median),
+                    "standardised": float(np.median(standardised[:, i, j])),
                     "mean": float(own.mean()),
                     "sd": float(own.std()),
                     "low": float(own.min()),
@@ -59,7 +63,7 @@ class GraphMethods:
                     "pvalue": float(self.edge_pvalues_[i, j]),
                 }
             )
-        return sorted(edges, key=lambda edge: -abs(edge["strength"]))
+        return sorted(edges, key=lambda edge: -abs(edge["standardised"]))
 
     def edge_table(self, threshold=0.0):
         """Return the edges as a dataframe, strongest first.

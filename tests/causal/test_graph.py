@@ -21,7 +21,7 @@ def model():
 def test_edge_table_lists_every_edge_once(model):
     table = model.edge_table()
     assert len(table) == (model.adjacency_matrices_ != 0).any(axis=0).sum()
-    assert table["strength"].abs().is_monotonic_decreasing
+    assert table["standardised"].abs().is_monotonic_decreasing
     for edge in table.itertuples():
         i, j = NAMES.index(edge.effect), NAMES.index(edge.cause)
         own = model.adjacency_matrices_[:, i, j]
