@@ -5,17 +5,21 @@ from abc import abstractmethod
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from mvica._validation import Interval, StrOptions
 from mvica.base import _names_of_views
 from mvica.ica.base import MultiViewICABase
+from mvica.ica.delays_start import timing_of_new_view
 from mvica.ica.solve import fit_stacked, mean_log_likelihood
 from mvica.ica.stacked import StackedViews
 from mvica.ica.warps import Clock, Epochs, cut_epochs, latencies
+from mvica.reduction.pca import principal_components, whitened_samples
 from mvica.reduction.reduce import reduce_views, stack_reduced
 from mvica.views import MultiViewData
 
+SAMPLES_PER_DIRECTION = 20  # fewer, and noise predicts the sources at some lag
 MANY = 0.1  # share of timings at their bounds that is worth a warning
 
 TIMING_CONSTRAINTS = {
@@ -206,6 +210,46 @@ class TimedICABase(MultiViewICABase):
         blocks = [self._mix(Y_v, v) for Y_v, v in zip(sources, present, strict=True)]
         return MultiViewData(blocks, view_names=_names_of_views(S))
 
+    def add_view(self, X_new, shared=None):
+        """Fit timing and unmixing of one more view; the sources and other views stay as they are.
+
+        Parameters
+        ----------
+        X_new : array-like of shape (n_samples, n_features_new)
+            A new view of the epochs that the shared sources belong to.
+        shared : array-like of shape (n_samples, n_components), default=None
+            Shared sources of these samples, as `transform` gives them. None takes `sources_`, those
+            of the training data.
+
+        Returns
+        -------
+        self : object
+            The estimator with one more view, the last one.
+        """
+        check_is_fitted(self)
+        S = self.sources_ if shared is None else check_array(shared, input_name="shared")
+        X_new = check_array(X_new, dtype=[np.float64, np.float32], input_name="X_new")
+        if S.shape != (len(X_new), self._n_components):
+            raise ValueError(
+                f"The shared sources have shape {S.shape}, expected "
+                f"{(len(X_new), self._n_components)}: give `shared` for the samples of X_new."
+            )
+        if self.n_views_ > 1:
+            epochs = self._clock(len(X_new)).epochs
+            Z = _white(X_new, self._n_components)
+            delays, dilations = timing_of_new_view(Z, S.T.astype(float), self._search(epochs))
+            self._append_timing(delays, dilations)
+            S = self._put_back(S, self.n_views_)
+        return super().add_view(X_new, S)
+
+    @abstractmethod
+    def _search(self, epochs):
+        """Return the timings to try on these epochs."""
+
+    @abstractmethod
+    def _append_timing(self, delays, dilations):
+        """Add the timing (p,) of a new view."""
+
     def latencies(self, t):
         """When features of the shared sources show up in each view.
 
@@ -271,3 +315,9 @@ class TimedICABase(MultiViewICABase):
             if not np.all(np.isfinite(a)):
                 raise ValueError(f"init has {name} that are not finite.")
         return timing
+
+
+def _white(X, p):
+    """White signals (k, n_samples) of a view: its leading principal components, at least p."""
+    pca = principal_components(X, max_directions=max(p, len(X) // SAMPLES_PER_DIRECTION))
+    return np.ascontiguousarray(whitened_samples(pca, X, slice(None)), dtype=np.float64)

@@ -222,8 +222,7 @@ class MVICAD(TimedICABase):
 
     def _fit_timing(self, Z, epochs, reduction):
         m, p = len(reduction.means), len(reduction.projections[0])
-        max_lag = min(2 * self._longest(epochs), (epochs.shortest - 1) // 2)
-        search = Search(Clock(epochs), max_lag, np.ones(1), self.shared_delays)
+        search = self._search(epochs)
         rng = check_random_state(self.random_state)
         limits = {"noise": self.noise, "tol": self.tol, "max_iter": self.max_iter}
         limits["tol_decrease"] = DECREASE_PER_COMPONENT * p
@@ -234,7 +233,17 @@ class MVICAD(TimedICABase):
                 found.append(fit_delayed(Z, epochs, m, start, search, callback=callback, **limits))
         best = min(found, key=lambda solution: solution.result.objective)
         self.start_objectives_ = np.array([solution.result.objective for solution in found])
-        self._report(best, max_lag, reduction, limits)
+        self._report(best, search.max_lag, reduction, limits)
+
+    def _search(self, epochs):
+        max_lag = min(2 * self._longest(epochs), (epochs.shortest - 1) // 2)
+        clock = Clock(epochs, cubic=bool(self.subsample))
+        return Search(clock, max_lag, np.ones(1), self.shared_delays)
+
+    def _append_timing(self, delays, dilations):
+        delays = delays if self.subsample else np.rint(delays).astype(np.int64)
+        self.delays_ = np.vstack([self.delays_, delays])
+        self.at_bounds_ = np.vstack([self.at_bounds_, np.zeros(len(delays), dtype=bool)])
 
     def _start(self, views, search, reduction, rng, number):
         if isinstance(self.init, str):

@@ -1,8 +1,9 @@
 """Where delay models start, and how a fit finds sources that it has missed."""
 
 import numpy as np
+from scipy.optimize import minimize
 
-from mvica.ica.delays_matching import Match, match
+from mvica.ica.delays_matching import Match, best_settings, correlations, match, spectra
 from mvica.ica.initialization import independent_components
 from mvica.parallel import map_views
 
@@ -118,3 +119,50 @@ def missed_sources(views, W, delays, dilations, search):
 
 def _grid_step(search):
     return search.dilations[1] / search.dilations[0] - 1
+
+
+def timing_of_new_view(Z, S, search):
+    """Find the timing at which a new view predicts given sources best.
+
+    Parameters
+    ----------
+    Z : ndarray of shape (k, n_samples)
+        White signals of the view.
+    S : ndarray of shape (p, n_samples)
+        Shared sources.
+    search : Search
+        Timings tried; with more than one dilation the best one is refined off the grid.
+
+    Returns
+    -------
+    delays, dilations : ndarray of shape (p,)
+    """
+    S = S / np.linalg.norm(S, axis=1, keepdims=True)
+    C = correlations(Z, spectra(S, search.clock.epochs), search)
+    g, lag = best_settings((C**2).sum(axis=0), search)
+    dilations = search.dilations[g]
+    delays = dilations * (lag - float(search.max_lag))
+    if len(search.dilations) == 1 and not search.clock.cubic:
+        return delays, dilations
+    groups = [np.arange(len(S))] if search.shared else np.arange(len(S))[:, None]
+    for rows in groups:
+        start = delays[rows[0]], np.log(dilations[rows[0]])
+        delays[rows], dilations[rows] = _refined(Z, S[rows], search, start)
+    return delays, dilations
+
+
+def _refined(Z, S, search, start):
+    """Delay and dilation near `start` at which the rows of Z predict S (r, n_samples) best."""
+    fixed = len(search.dilations) == 1
+
+    def unexplained(x):
+        tau, d = np.full((1, len(S)), x[0]), np.full((1, len(S)), 1.0 if fixed else np.exp(x[1]))
+        own = search.clock.warp(S[None], -tau / d, 1 / d)[0][0]
+        return -np.sum((Z @ own.T) ** 2 / np.sum(own**2, axis=1))
+
+    steps = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 0.01]])
+    x = minimize(
+        unexplained, start, method="Nelder-Mead",
+        options={"initial_simplex": start + steps, "xatol": 1e-4, "fatol": 1e-9},
+    ).x  # fmt: skip
+    return x[0], 1.0 if fixed else np.exp(x[1])

@@ -11,6 +11,7 @@ from mvica.ica.dilations_solve import Problem, descend
 from mvica.ica.stacked import StackedViews
 from mvica.ica.warps import Clock, Epochs, centre_clock, smooth
 
+LEAST = 0.01  # of the slopes' power is signal, whatever the noise
 MIN_EPOCHS = 5  # fewer say little about their own variance
 
 
@@ -67,21 +68,28 @@ class TimingBootstrap:
         return np.quantile(self.delays, tails, axis=0), np.quantile(self.dilations, tails, axis=0)
 
 
-def timing_covariances(Y, D, window, clock, bandwidth, shared, free=(True, True)):
-    """Covariances of delay and dilation of every source, correlated residuals allowed for.
+def timing_covariances(S, delays, dilations, clock, *, window, envelope, bandwidth, shared, free):
+    """Covariances of delay and dilation of every source, the unmixings being estimated as well.
+
+    What an error of the unmixing could do to a source is taken out of its slopes: only the rest
+    tells about its timing. Correlated residuals are allowed for.
 
     Parameters
     ----------
-    Y, D : ndarray of shape (m, p, n_samples)
-        Aligned sources and their slopes in time.
+    S : ndarray of shape (m, p, n_samples)
+        Sources in the views' own time, smoothed like the data of the fit.
+    delays, dilations : ndarray of shape (m, p)
+        Fitted timing.
+    clock : Clock
     window : ndarray of shape (p, n_samples)
         Weights of the samples.
-    clock : Clock
+    envelope : int
+        Width of the envelopes' box; the fit compares the views' envelopes as well.
     bandwidth : int
         Lags over which residuals are correlated, with falling weight.
     shared : bool
         One timing for all components.
-    free : tuple of bool, default=(True, True)
+    free : tuple of bool
         Whether delays, and dilations, were fitted. The covariances of the others are zero.
 
     Returns
@@ -93,17 +101,70 @@ def timing_covariances(Y, D, window, clock, bandwidth, shared, free=(True, True)
         told apart. One is best.
     """
     t = clock.epochs.times - clock.onset
-    r = (Y - Y.mean(axis=0)) * window
-    slopes = np.stack([D, t * D], axis=2)  # (m, p, 2, n)
-    H = np.einsum("mpan,pn,mpbn->mpab", slopes, window, slopes, optimize=True)
-    V = _long_run(slopes * r[:, :, None], clock.epochs, bandwidth)
+    Y, D = clock.warp(S, delays, dilations)
+    others_slope = (D.sum(axis=0) - D) / (len(D) - 1)  # noise of its own would add to a view's
+    parts = []
+    for j, weights in enumerate(np.sqrt(window)):
+        both = _Compared(np.sign(Y[:, j]), weights, envelope, clock.epochs)
+        residual = both(Y[:, j])
+        residual -= residual.mean(axis=0)
+        here = (np.broadcast_to(a[:, j : j + 1], delays.shape) for a in (delays, dilations))
+        others = both(clock.warp(S, *here)[0])
+        own, slopes = (both(np.stack([a[:, j], t * a[:, j]], axis=1)) for a in (D, others_slope))
+        rest = slopes - _predicted(slopes, others)
+        H, K = (_signal_power(a, own) for a in (slopes, rest))
+        scores = ((own - _predicted(own, others)) * residual[:, None]).reshape(
+            *rest.shape[:2], -1, len(t)
+        )
+        scores = scores.sum(axis=2)
+        parts.append((H, K, _long_run(scores, clock.epochs, bandwidth)))
+    H, K, V = (np.stack(a, axis=1) for a in zip(*parts, strict=True))
     if shared:
-        H, V = (a.sum(axis=1, keepdims=True) for a in (H, V))
-    inverse = np.linalg.pinv(_unit_diagonal(H) * np.outer(free, free), hermitian=True)
-    scale = np.sqrt(np.einsum("mpaa->mpa", H))
+        H, K, V = (a.sum(axis=1, keepdims=True) for a in (H, K, V))
+    scale = np.sqrt(np.einsum("mpaa->mpa", K))
+    inverse = np.linalg.pinv(_unit_diagonal(K) * np.outer(free, free), hermitian=True)
     inverse = inverse / (scale[..., :, None] * scale[..., None, :])
     rho = np.minimum(np.abs(_unit_diagonal(H)[..., 0, 1]), 1 - 1e-15)
-    return inverse @ V @ inverse, (1 + rho) / (1 - rho)
+    clock_error = len(S) / (len(S) - 1)  # of the mean over views, against the true shared clock
+    return clock_error * inverse @ V @ inverse, (1 + rho) / (1 - rho)
+
+
+class _Compared:
+    """What the loss compares of a source: its values and, after them, its envelope, linearised."""
+
+    def __init__(self, signs, weights, envelope, epochs):
+        self.signs, self.weights, self.envelope, self.epochs = signs, weights, envelope, epochs
+
+    def __call__(self, x):
+        """Take signals (m, ..., n) to (m, ..., n) or (m, ..., 2 n), weighted."""
+        if not self.envelope:
+            return x * self.weights
+        from mvica.kernels import warp_numba
+
+        signs = self.signs.reshape(len(x), *[1] * (x.ndim - 2), -1)
+        rows = np.ascontiguousarray(x * signs).reshape(-1, x.shape[-1])
+        smoothed = np.empty_like(rows)
+        for row, out in zip(rows, smoothed, strict=True):
+            warp_numba.box(row, self.envelope // 2, self.epochs.starts, self.epochs.sizes, out)
+        return np.concatenate([x, smoothed.reshape(x.shape)], axis=-1) * np.tile(self.weights, 2)
+
+
+def _signal_power(slopes, own):
+    """Products of the slopes of the others (m, 2, n) with a view's own: no noise is in both."""
+    products = slopes @ own.mT
+    products = (products + products.mT) / 2
+    floor = LEAST * np.einsum("man,man->ma", slopes, slopes)
+    index = range(2)
+    products[:, index, index] = np.maximum(products[:, index, index], floor)
+    limit = np.sqrt(np.prod(products[:, index, index], axis=1)) * (1 - 1e-9)
+    products[:, 0, 1] = products[:, 1, 0] = np.clip(products[:, 0, 1], -limit, limit)
+    return products
+
+
+def _predicted(slopes, others):
+    """Part of the slopes (m, 2, n) that the sources (m, p, n) of the same view explain."""
+    weights = np.linalg.pinv(others @ others.mT, hermitian=True) @ (others @ slopes.mT)
+    return weights.mT @ others
 
 
 def _unit_diagonal(H):
@@ -112,13 +173,13 @@ def _unit_diagonal(H):
 
 
 def _long_run(g, epochs, bandwidth):
-    """Covariance of ``sum_t g_t`` for (m, p, 2, n), by falling weights over lags inside epochs."""
-    V = np.einsum("mpan,mpbn->mpab", g, g, optimize=True)
+    """Covariance of ``sum_t g_t`` for (m, 2, n), by falling weights over lags inside epochs."""
+    V = g @ g.mT
     for lag in range(1, min(bandwidth, epochs.shortest - 1) + 1):
         weight, total = 1 - lag / (bandwidth + 1), 0.0
         for _, index in epochs.by_length():
             early, late = g[..., index[:, :-lag]], g[..., index[:, lag:]]
-            total = total + np.einsum("mpaen,mpben->mpab", early, late, optimize=True)
+            total = total + np.einsum("maen,mben->mab", early, late, optimize=True)
         V = V + weight * (total + total.swapaxes(-1, -2))
     return V
 
@@ -140,7 +201,7 @@ def wald_test(delays, dilations, covariances, shared):
     x, C = x[..., free], covariances[..., free, :][..., free]
     each = np.einsum("mpa,mpab,mpb->mp", x, np.linalg.pinv(C, hermitian=True), x)
     m, q, k = x.shape
-    # Mean timings are zero by the choice of the clock: (m - 1) of m are free, and each is smaller.
+    # Mean timings are zero by the choice of the clock, which makes each a little smaller.
     total, degrees = (m - 1) / m * each.sum(), (m - 1) * q * k
     each = np.broadcast_to(chi2.sf(each, k), delays.shape).copy()
     return TimingTest(float(total), degrees, float(chi2.sf(total, degrees)), each)

@@ -318,9 +318,8 @@ class MVICAD2(TimedICABase):
     def _fit_timing(self, Z, epochs, reduction):
         m, p = len(reduction.means), len(reduction.projections[0])
         self._warn_of_loud_edges(Z, epochs)
-        clock = Clock(epochs, **self._clock_settings())
-        max_lag = min(int(np.ceil(2 * self.max_delay_)), (epochs.shortest - 1) // 2)
-        search = Search(clock, max_lag, dilation_grid(self.max_dilation), self.shared_warps)
+        search = self._search(epochs)
+        clock = search.clock
         wide = Z.astype(np.float64, copy=False)
         problem = Problem(
             smooth(wide, self.smoothing, epochs, clock.periodic), StackedViews(wide, m), search,
@@ -335,6 +334,21 @@ class MVICAD2(TimedICABase):
         self.start_objectives_ = np.array([solution.result.objective for solution in found])
         self._report_solver(best.result)
         self._report(Z, best, problem, reduction)
+
+    def _search(self, epochs):
+        clock = Clock(epochs, **self._clock_settings())
+        max_lag = min(int(np.ceil(2 * self.max_delay_)), (epochs.shortest - 1) // 2)
+        return Search(clock, max_lag, dilation_grid(self.max_dilation), self.shared_warps)
+
+    def _append_timing(self, delays, dilations):
+        """Add the timing of a new view; it has no standard errors."""
+        unknown = np.full(len(delays), np.nan)
+        for name, row in (
+            ("delays_", delays), ("dilations_", dilations), ("delays_std_", unknown),
+            ("dilations_std_", unknown), ("identifiability_", unknown),
+            ("at_bounds_", np.zeros(len(delays), dtype=bool)),
+        ):  # fmt: skip
+            setattr(self, name, np.vstack([getattr(self, name), row]))
 
     def _start(self, problem, reduction, rng, number):
         if isinstance(self.init, str):
@@ -355,8 +369,8 @@ class MVICAD2(TimedICABase):
         views = WarpedViews(Z, self.delays_, self.dilations_, clock)
         found = self._report_sources(views, solution.W[:, order], kinds, reduction)
         self._report_agreement(views.aligned(found.W)[0])
-        smoothed = WarpedViews(problem.Z, self.delays_, self.dilations_, clock)
-        self._report_errors(*smoothed.aligned(found.W), clock)
+        blocks = problem.Z.reshape(*delays.shape, -1)
+        self._report_errors(found.W @ blocks, clock)
         factor = np.abs(np.log(self.dilations_)) >= 0.99 * 2 * np.log(self.max_dilation)
         late = np.abs(self.delays_) >= 2 * self.max_delay_
         self.at_bounds_ = (late & (self.max_delay_ > 0)) | (factor & (self.max_dilation > 1))
@@ -369,11 +383,14 @@ class MVICAD2(TimedICABase):
         norms = np.linalg.norm(centred[0], axis=2) * np.linalg.norm(centred[1], axis=2)
         self.agreement_ = np.einsum("mpn,mpn->mp", *centred) / norms
 
-    def _report_errors(self, Y, D, clock):
+    def _report_errors(self, S, clock):
         window = common_window(clock, self.delays_, self.dilations_)
         shape, free = self.delays_.shape, (self.max_delay_ > 0, self.max_dilation > 1)
-        bandwidth = BANDWIDTH + self.smoothing
-        C, conditions = timing_covariances(Y, D, window, clock, bandwidth, self.shared_warps, free)
+        C, conditions = timing_covariances(
+            S, self.delays_, self.dilations_, clock,
+            window=window, envelope=self.envelope, bandwidth=BANDWIDTH + self.smoothing,
+            shared=self.shared_warps, free=free,
+        )  # fmt: skip
         std = np.sqrt(np.diagonal(C, axis1=-2, axis2=-1))
         self.delays_std_, self.dilations_std_ = (
             np.broadcast_to(std[..., k], shape).copy() for k in range(2)

@@ -9,7 +9,8 @@ from mvica.ica.dilations_objective import DilationsObjective, timing_for
 from mvica.optim.lbfgs import minimize
 from mvica.optim.result import Result
 
-MAX_REPAIRS = 5
+EARLY_ROUNDS = 4
+MAX_REPAIRS = 3
 NARROWEST = 0.3  # share of the samples that a window keeps at least
 EARLY_ITERATIONS = 40  # before missed sources are looked for
 
@@ -110,9 +111,13 @@ def fit_dilated(problem, start, *, tol, tol_decrease, max_iter, callback=None):
     Parameters and result are those of `descend`.
     """
     limits = {"tol": tol, "tol_decrease": tol_decrease, "callback": callback}
-    early = descend(problem, start, max_iter=min(EARLY_ITERATIONS, max_iter), **limits)
-    better = _missed(problem, early)
-    solution = descend(problem, better or early, max_iter=max_iter, **limits)
+    for _ in range(EARLY_ROUNDS):
+        solution = descend(problem, start, max_iter=min(EARLY_ITERATIONS, max_iter), **limits)
+        start = _missed(problem, solution)
+        if start is None:
+            start = solution
+            break
+    solution = descend(problem, start, max_iter=max_iter, **limits)
     for _ in range(MAX_REPAIRS):
         if solution.result.message == "interrupted":
             break
