@@ -2,7 +2,7 @@ from benchmarks import causal
 
 
 def test_a_workload_gives_one_row_a_solver_and_the_published_figures():
-    workload = causal.Workload("gauss", "gauss", 6, 5, 1000, 2)
+    workload = causal.WORKLOADS[0]
     rows = list(causal._compare(workload, causal.SOLVERS[:2], 1))
     assert [row["solver"] for row in rows[:2]] == ["mvica DirectLiMVAM", "mvica PairwiseLiMVAM"]
     published = {row["solver"]: row for row in rows[2:]}

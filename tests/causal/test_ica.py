@@ -246,3 +246,31 @@ def test_one_source_fits_what_views_share(rng, m):
         np.testing.assert_allclose(np.abs(found) ** 2, np.abs(R[:, :1, 1]) * np.ones(2))
     else:
         np.testing.assert_allclose(found, b, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("shared_order", [True, False])
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        ("same", "between views of x0 is near singular: they are the same"),
+        ("views", "there are 40 views and only 30 samples"),
+        ("copy", r"view . of shape \(300, 4\) has numerical rank 3"),
+    ],
+)
+def test_degenerate_data_give_a_warning_and_finite_numbers(spoil, message, shared_order, rng):
+    m, n = (40, 30) if spoil == "views" else (4, 300)
+    X = np.stack(make_limvam("gauss", m, n, 4, random_state=0).views)
+    if spoil == "same":
+        X[:, :, 0] = rng.standard_normal(n)
+        X[:, :, 1:] += rng.uniform(0.5, 1, (m, 1, 1)) * X[:, :, :1]
+    if spoil == "copy":
+        X[:, :, 3] = 2 * X[:, :, 2]
+    with pytest.warns(UserWarning, match=message):
+        estimator = ICALiMVAM(shared_order=shared_order).fit(X)
+    for name in ("adjacency_matrices_", "adjacency_se_", "gains_", "noise_variances_"):
+        assert np.isfinite(getattr(estimator, name)).all(), name
+    orders = np.atleast_2d(estimator.causal_order_)
+    assert (np.sort(orders, axis=1) == np.arange(4)).all()
+    if spoil == "same" and shared_order:
+        assert orders[0, 0] == 0
