@@ -183,7 +183,7 @@ def profile_angles(d, weights):
         Between 0, for proportional powers, and 1. Does not depend on the scale of the sources.
     """
     z = (weights[:, None] * d).T @ d
-    norms = np.sqrt(np.diag(z))
+    norms = np.sqrt(np.where(np.diag(z) > 0, np.diag(z), 1.0))
     return np.clip(1.0 - (z / norms[:, None] / norms) ** 2, 0.0, 1.0)
 
 

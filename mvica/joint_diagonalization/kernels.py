@@ -135,7 +135,7 @@ def in_features(B, forward, backward, d, scales, w, squares, rescaled):
         for i in range(1, p):
             if abs(row[i]) > abs(row[largest]):
                 largest = i
-        norm = level[order[a]] if rescaled else 1.0
+        norm = level[order[a]] if rescaled and level[order[a]] > 0.0 else 1.0
         scale = np.sqrt(norm) if row[largest] > 0.0 else -np.sqrt(norm)
         for i in range(p):
             x[a, i] = row[i] / scale

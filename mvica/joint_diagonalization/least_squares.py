@@ -1,10 +1,13 @@
 """U-WEDGE and FFDiag: least-squares fixed points over invertible matrices."""
 
 import numpy as np
+from numba import njit
 
+from mvica.joint_diagonalization.kernels import congruence
 from mvica.joint_diagonalization.quasi_newton import LEAST_SQUARES, sweep
 from mvica.optim.result import Result
 
+_JIT = {"cache": True, "nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
 _RIDGE = 1e-9  # of the fit of a pair, for proportional powers that cannot be told apart
 _FFDIAG_CAP = 0.9  # Frobenius norm of a step: below 1, I - step stays invertible
 
@@ -47,25 +50,23 @@ def iterate_least_squares(C, weights, start, *, step="uwedge", tol=1e-6, max_ite
     message = "max_iter was reached"
     while True:
         sweep(C, weights, B, LEAST_SQUARES, d, V)
-        scale = (weights @ d**2) ** -0.25
-        B = B * scale[:, None]
-        d *= scale**2
-        excess = wedge(d, (scale**3)[:, None] * V @ B.T, weights)
-        history.append(np.abs(excess).max())
-        if not np.isfinite(history[-1]):
-            message = "the iterates left the invertible matrices"
+        size, excess = wedge(B, d, V, weights)
+        history.append(size)
+        if not np.isfinite(size):
+            message = "a diagonal vanishes in every matrix"
             break
-        if history[-1] < best[0]:
-            best = (history[-1], B, d.copy())
-        if history[-1] < tol:
+        if size < best[0]:
+            best = (size, B.copy(), d.copy())
+        if size < tol:
             message = "converged"
             break
         if len(history) > max_iter:
             break
-        if step == "uwedge":
-            B = np.linalg.solve(np.eye(p) + excess, B)
-        else:
-            B = B - excess @ B * min(1.0, _FFDIAG_CAP / np.linalg.norm(excess))
+        try:
+            B = advance(B, excess, step == "uwedge")
+        except np.linalg.LinAlgError:
+            message = "the iterates left the invertible matrices"
+            break
     norm, B, d = best
     history = np.array(history)
     n_iter = len(history) - 1
@@ -73,19 +74,56 @@ def iterate_least_squares(C, weights, start, *, step="uwedge", tol=1e-6, max_ite
     return Result(B, share, norm, n_iter, message == "converged", history, message), d
 
 
-def wedge(d, Y, weights):
-    """Solve for the off-diagonal part of `A` in ``D_k ~ A diag(d_k) A^T``.
+@njit(**_JIT)
+def wedge(B, d, V, w):
+    """Scale the rows of B to unit mean squares of their diagonals, then fit what mixes them.
 
-    ``Y_ab = sum_k w_k d_ka D_kab``.
+    B and d are scaled in place. Returns the largest entry, and the off-diagonal part, of the `A`
+    that fits ``B C_k B^T ~ A diag(d_k) A^T``, from ``v_a = sum_k w_k d_ka C_k b_a``.
     """
-    z = (d * weights[:, None]).T @ d
-    powers = (1.0 + _RIDGE) * np.diag(z)
-    A = (powers[:, None] * Y.T - z * Y) / (np.outer(powers, powers) - z**2)
-    np.fill_diagonal(A, 0.0)
-    return A
+    K, p = d.shape
+    scaled_V = np.empty((p, p))
+    for a in range(p):
+        square = 0.0
+        for k in range(K):
+            square += w[k] * d[k, a] ** 2
+        scale = square**-0.25 if square > 0.0 else 1.0
+        for k in range(K):
+            d[k, a] *= scale**2
+        for i in range(p):
+            B[a, i] *= scale
+            scaled_V[a, i] = scale**3 * V[a, i]
+    Y = np.dot(scaled_V, np.ascontiguousarray(B.T))
+    weighted = np.empty((p, K))
+    for k in range(K):
+        for a in range(p):
+            weighted[a, k] = w[k] * d[k, a]
+    z = np.dot(weighted, d)
+    excess, size = np.zeros((p, p)), 0.0
+    power = 1.0 + _RIDGE
+    for a in range(p):
+        for b in range(p):
+            if a != b:
+                det = power**2 * z[a, a] * z[b, b] - z[a, b] ** 2
+                excess[a, b] = (power * z[a, a] * Y[b, a] - z[a, b] * Y[a, b]) / det
+                size = max(size, abs(excess[a, b]))
+    return size if np.isfinite(np.sum(excess)) else np.inf, excess
+
+
+@njit(**_JIT)
+def advance(B, excess, invert):
+    """(I + excess)^-1 B, or the bounded first-order step (I - excess) B."""
+    p = len(B)
+    if invert:
+        A = excess.copy()
+        for a in range(p):
+            A[a, a] = 1.0
+        return np.dot(np.linalg.inv(A), B)
+    share = min(1.0, _FFDIAG_CAP / np.sqrt(np.sum(excess**2)))
+    return B - share * np.dot(excess, B)
 
 
 def off_diagonal_share(C, weights, B, d):
     """Off-diagonal part of the squares of ``B C_k B^T``, rows of B scaled to unit mean square."""
-    total = weights @ np.einsum("kab,kab->k", D := B @ C @ B.T, D)
-    return 1.0 - np.sum(weights @ d**2) / total
+    D = congruence(np.ascontiguousarray(B), C, np.sqrt(weights)).ravel()
+    return float(1.0 - np.sum(weights @ d**2) / (D @ D))

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.linalg import eigh
 
 _RANK_TOLERANCE = 1e-10  # eigenvalues below this share of the largest count as zero
+_SAFE_SQUARE = 1e-8  # share of the largest eigenvalue above which a square keeps enough digits
 _PIVOT_TOLERANCE = 1e-14  # unexplained share of a diagonal entry below which a matrix is singular
 
 
@@ -181,9 +182,12 @@ def _average_power(C, weights, scales, features, *, positive):
     if positive:
         return _combination(C, weights / scales) / features[:, None] / features
     factors = (np.sqrt(weights) / scales)[:, None, None] / features[:, None] / features
-    # Through QR and SVD, because squaring the matrices would lose half of the digits of the rank.
-    triangle = np.linalg.qr((C * factors).reshape(-1, C.shape[1]), mode="r")
-    _, values, vectors = np.linalg.svd(triangle)
+    rows = (C * factors).reshape(-1, C.shape[1])
+    squares, vectors = np.linalg.eigh(rows.T @ rows)
+    if squares[0] > _SAFE_SQUARE * squares[-1]:
+        return (vectors * np.sqrt(squares)) @ vectors.T
+    # Squaring the matrices loses half of the digits of the rank: QR and SVD keep them.
+    _, values, vectors = np.linalg.svd(np.linalg.qr(rows, mode="r"))
     return (vectors.T * values) @ vectors
 
 

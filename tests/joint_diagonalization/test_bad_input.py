@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
 from mvica.joint_diagonalization import joint_diagonalize, make_matrix_set
 from mvica.joint_diagonalization.function import METHODS
@@ -111,6 +112,11 @@ def test_sets_with_nothing_on_their_diagonals():
     for method in OTHERS:
         result = joint_diagonalize(np.array([swap, 2 * swap]), method, init="rotation")
         assert off_diagonals(swap[None], result.x) < 1e-6
+    for method in ("uwedge", "ffdiag"):  # from here on the fit knows no direction
+        with pytest.warns(ConvergenceWarning, match="a diagonal vanishes"):
+            result = joint_diagonalize(np.array([swap, 2 * swap]), method, init="white")
+        assert not result.converged
+        assert np.all(np.isfinite(result.x))
 
 
 def test_multiples_of_the_identity_leave_nothing_to_do():
