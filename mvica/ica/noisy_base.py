@@ -75,12 +75,14 @@ class NoisySourcesBase(MultiViewICABase):
         self._n_source_views = m
 
     def _warn_about_views(self):
-        exact = np.flatnonzero((self.noise_variances_ < AT_BOUND * LOWEST_NOISE).all(axis=1))
-        if len(exact) > 1:
+        exact = self.noise_variances_ < AT_BOUND * LOWEST_NOISE
+        exact &= exact.sum(axis=0) > 1
+        if exact.any():
             warnings.warn(
-                f"Views {exact.tolist()} show the same sources without noise, as copies of one "
-                "recording do: the likelihood has no maximum and their noise variances stay at "
-                f"the lower bound {LOWEST_NOISE:g}. Leave copies out.",
+                f"Views {np.flatnonzero(exact.any(axis=1)).tolist()} show components "
+                f"{np.flatnonzero(exact.any(axis=0)).tolist()} with less noise than the model "
+                f"resolves, {LOWEST_NOISE:g} of a source's variance, as copies of one recording "
+                "do. Their noise variances stay at that bound. Leave copies out.",
                 UserWarning,
                 stacklevel=5,
             )

@@ -16,9 +16,11 @@ from mvica.optim.result import Result
 MAX_TRIALS = 30
 SLOPE = 1e-4  # share of the predicted decrease that a step must reach
 ROUNDING = 1e-10  # decrease per view and component below which the objective cannot judge
-CLOSE = 1e-2  # gradient below which past steps help; farther away they mislead
+ROUNDED = 1e-14  # the same, below which only the gradient judges
+CLOSE = 1e-2  # gradient below which past steps help; farther away they mislead,
+SLOW, PATIENCE = 0.7, 3  # unless so many full steps in a row leave that share of the gradient
 SHORT = 0.25  # steps below this show that past steps mislead
-LOWEST_FLOOR, FIRST_FLOOR, LARGEST_FLOOR = 1e-4, 1e-2, 0.5  # of what views share: damps steps
+LOWEST_FLOOR, FIRST_FLOOR, LARGEST_FLOOR = 1e-6, 1e-2, 0.5  # of what views share: damps steps
 LARGEST_STEP = 1.0  # of a log noise
 
 
@@ -134,7 +136,7 @@ class _Steps:
 
     def __init__(self, objective, scope):
         self.objective, self.scope = objective, scope
-        self.pairs, self.floor = Pairs(), LOWEST_FLOOR
+        self.pairs, self.floor, self.n_slow = Pairs(), LOWEST_FLOOR, 0
         self.held = None
 
     def advance(self, point):
@@ -150,39 +152,54 @@ class _Steps:
             free, groups = self.scope.free, self.scope.groups
             return _vector(*newton_direction(point, G, g, held, free, groups, self.floor))
 
-        direction = self.pairs.direction(gradient, precondition)
-        moved = self._search(point, direction, gradient)
-        if moved is None and self.pairs.steps:
+        norm = self.scope.gradient_norm(point)
+        step = self._search(point, self.pairs.direction(gradient, precondition), gradient, norm)
+        if step is None and self.pairs.steps:
             self.pairs.clear()  # stale curvature: once more from the Newton direction
-            moved = self._search(point, precondition(-gradient), gradient)
+            step = self._search(point, precondition(-gradient), gradient, norm)
+        if step is None:
+            return None
+        moved, t, move = step
+        self._learn(t, self.scope.gradient_norm(moved) / norm)
+        if t >= SHORT and (norm < CLOSE or self.n_slow >= PATIENCE):
+            held_gradient = np.where(held, 0.0, moved.noise_gradient)
+            change = _vector(moved.gradient, held_gradient) - gradient
+            self.pairs.append(_vector(t * move, moved.log_nu - point.log_nu), change)
         return moved
 
-    def _search(self, point, direction, gradient):
+    def _search(self, point, direction, gradient, norm):
         """Halve the step until it lowers the objective; None if no step does.
 
-        Where the predicted decrease is below rounding, a smaller gradient decides.
+        Returns the new point, the step length and the relative step. Where the predicted decrease
+        is below rounding, a smaller gradient decides.
         """
         move, delta = self._capped(*_split(direction, self.held.shape))
         slope = np.dot(_vector(move, delta), gradient)
         if not slope < 0:
             return None
-        norm = self.scope.gradient_norm(point)
         change, still = move @ point.W, delta == 0
         t = 1.0
         for _ in range(MAX_TRIALS):
             log_nu = np.clip(point.log_nu + t * delta, *LOG_BOUNDS)
             log_nu[still] = point.log_nu[still]
             trial = self.objective.evaluate(point.W + t * change, log_nu)
-            lower = trial.value <= point.value + SLOPE * t * slope
-            if lower or abs(t * slope) < ROUNDING * delta.size:
+            predicted = -t * slope / delta.size
+            lower = trial.value <= point.value + SLOPE * t * slope and predicted > ROUNDED
+            if lower or predicted < ROUNDING:
                 trial = self.objective.with_gradient(trial)
                 if lower or self.scope.gradient_norm(trial) < norm:
-                    self._learn(t)
-                    if t >= SHORT and norm < CLOSE:
-                        self._remember(point, trial, t * move, gradient)
-                    return trial
+                    return trial, t, move
             t /= 2
         return None
+
+    def _learn(self, t, shrunk):
+        """Damp more after short steps, less after full ones; count full steps that do little."""
+        if t < SHORT:
+            self.pairs.clear()
+            self.floor = float(np.clip(10 * self.floor, FIRST_FLOOR, LARGEST_FLOOR))
+        elif t == 1:
+            self.floor = max(0.3 * self.floor, LOWEST_FLOOR)
+        self.n_slow = self.n_slow + 1 if t == 1 and shrunk > SLOW else 0
 
     def _capped(self, move, delta):
         """Shrink the scale and noise steps of a component together where a noise moves too far."""
@@ -193,19 +210,6 @@ class _Steps:
         move = move.copy()
         np.einsum("vaa->va", move)[:] *= factor
         return move, factor * delta
-
-    def _learn(self, t):
-        """Damp more after short steps, less after full ones."""
-        if t < SHORT:
-            self.pairs.clear()
-            self.floor = float(np.clip(10 * self.floor, FIRST_FLOOR, LARGEST_FLOOR))
-        elif t == 1:
-            self.floor = max(0.3 * self.floor, LOWEST_FLOOR)
-
-    def _remember(self, point, moved, move, gradient):
-        noise_gradient = np.where(self.held, 0.0, moved.noise_gradient)
-        change = _vector(moved.gradient, noise_gradient) - gradient
-        self.pairs.append(_vector(move, moved.log_nu - point.log_nu), change)
 
 
 def _vector(unmixings, noises):
