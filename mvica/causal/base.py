@@ -198,6 +198,7 @@ class LiMVAMBase(GraphMethods, MultiViewTransformer):
         self.components_, self.mixing_ = list(W), list(A)
         self.mean_ = list(C.means)
         self.scale_, self.covariances_, self.n_samples_ = C.scales, C.blocks, C.n_samples
+        self.rank_ = C.ranks
         value = sum(row.log_det for row in rows) + p * m * (1 + LOG_2PI)
         self.log_likelihood_ = float(-C.n_samples * (value / 2 + np.log(C.scales).sum()))
 

@@ -21,12 +21,15 @@ class CrossCovariances:
     means, scales : ndarray of shape (m, p)
         Means and standard deviations of the variables.
     n_samples : int
+    ranks : ndarray of int, shape (m,)
+        Numerical rank of each view.
     """
 
     blocks: np.ndarray
     means: np.ndarray
     scales: np.ndarray
     n_samples: int
+    ranks: np.ndarray
 
     @property
     def n_variables(self):
@@ -102,26 +105,30 @@ def from_moment(moment, means, scales, n_samples):
     m, p = scales.shape
     flat = scales.ravel()
     blocks = (moment / flat[:, None] / flat).reshape(m, p, m, p).transpose(1, 3, 0, 2).copy()
+    ranks = np.full(m, p)
     for v in range(m):
         within = blocks[:, :, v, v]
         np.fill_diagonal(within, 1.0)
-        if np.linalg.eigvalsh(within)[0] < RANK:
-            blocks[:, :, v, v] = within / (1 + RIDGE) + np.eye(p) * RIDGE / (1 + RIDGE)
-    return CrossCovariances(blocks, means, scales, n_samples)
+        values = np.linalg.eigvalsh(within)
+        ranks[v] = np.sum(values > RANK)
+        if ranks[v] < p:
+            blocks[:, :, v, v] = (within + RIDGE * np.eye(p)) / (1 + RIDGE)
+    return CrossCovariances(blocks, means, scales, n_samples, ranks)
 
 
 def _warn_if_redundant(C):
-    for v in range(C.n_views):
-        values = np.linalg.eigvalsh(C.blocks[:, :, v, v])
-        rank = int(np.sum(values > 2 * RIDGE))
-        if values[0] < 1.01 * RIDGE and rank < C.n_variables:
-            warnings.warn(
-                f"view {v} of shape {(C.n_samples, C.n_variables)} has numerical rank {rank}: some "
-                "variables are copies or sums of others, or there are too few samples. Directions "
-                "among them are arbitrary.",
-                UserWarning,
-                stacklevel=3,
-            )
+    """Name the first view whose columns are linearly dependent, and count the others."""
+    short = np.flatnonzero(C.ranks < C.n_variables)
+    if len(short):
+        v, others = short[0], len(short) - 1
+        warnings.warn(
+            f"view {v} of shape {(C.n_samples, C.n_variables)} has numerical rank {C.ranks[v]}"
+            f"{f', and {others} more views fall short' if others else ''}: some variables are "
+            "copies or sums of others, or there are too few samples. Directions among them are "
+            "arbitrary.",
+            UserWarning,
+            stacklevel=3,
+        )
 
 
 def disturbance_blocks(blocks, strengths):

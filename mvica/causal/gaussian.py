@@ -104,6 +104,8 @@ class GaussianLiMVAM(LiMVAMBase):
     covariances_ : ndarray of shape (p, p, n_views, n_views)
         Correlations ``[i, j, v, w]`` of variable i in view v with variable j in view w: all that
         the fit used.
+    rank_ : ndarray of int, shape (n_views,)
+        Numerical rank of each view; less than p when variables are redundant.
     n_samples_ : int
         Number of samples.
     n_views_ : int

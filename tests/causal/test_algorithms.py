@@ -40,6 +40,7 @@ def test_blocks_are_correlations_between_views(rng, dtype, monkeypatch):
     tolerance = 1e-12 if dtype == np.float64 else 1e-6
     np.testing.assert_allclose(C.blocks, full.transpose(1, 3, 0, 2), atol=tolerance)
     np.testing.assert_allclose(C.scales, [X.std(axis=0) for X in views], rtol=1e-5)
+    np.testing.assert_array_equal(C.ranks, 3)
 
 
 def test_regressing_out_gives_the_covariances_of_residuals(rng):

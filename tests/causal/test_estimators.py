@@ -417,8 +417,11 @@ def test_duplicated_variables(estimator):
     data = make_limvam("gauss", 4, 300, 4, random_state=0)
     X = np.stack(data.views)
     X[:, :, 3] = 2 * X[:, :, 2]
-    with pytest.warns(UserWarning, match=r"view . of shape \(300, 4\) has numerical rank 3"):
+    message = r"view 0 of shape \(300, 4\) has numerical rank 3, and 3 more views fall short"
+    with pytest.warns(UserWarning, match=message) as caught:
         estimator.fit(X)
+    assert len(caught) == 1
+    np.testing.assert_array_equal(estimator.rank_, 3)
     assert_finite(estimator)
 
 
