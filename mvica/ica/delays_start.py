@@ -5,11 +5,13 @@ from scipy.optimize import minimize
 
 from mvica.ica.delays_matching import Match, best_settings, correlations, match, spectra
 from mvica.ica.initialization import independent_components
+from mvica.ica.stacked import StackedViews
 from mvica.parallel import map_views
 
-ROUNDS = 3
+JUDGES = 10  # views that the first reference is chosen by
 FIRST_VIEWS = 3  # reference views compared by how well they predict the others
 FAR = 2.0  # samples off, or
+GAIN = 0.8  # of the unexplained power that the other source must leave at most
 UNLIKE = 0.7  # correlation below which a source is another one
 
 
@@ -49,10 +51,18 @@ def find_start(views, search, init, rng, number=0, n_jobs=None):
     else:
         unmixings, settings = map_views(lambda v: _ica(views, v), candidates, n_jobs), {}
     firsts = [_sources(views, W, v) for W, v in zip(unmixings, candidates, strict=True)]
-    found = [match(views, search, first=first, rounds=1, **settings) for first in firsts]
-    best = max(found, key=lambda f: f.score.mean())
-    aligned = _aligned(views, best.W, best.delays, best.dilations, search)
-    return match(views, search, aligned=aligned, rounds=ROUNDS - 1, **settings)
+    if len(firsts) > 1:
+        some = np.unique(np.linspace(0, m - 1, min(m, JUDGES)).astype(int))
+        judges, part = _only(views, some), {k: V[some] for k, V in settings.items()}
+        tried = [match(judges, search, first=first, rounds=1, **part) for first in firsts]
+        firsts = [firsts[int(np.argmax([f.score.mean() for f in tried]))]]
+    return match(views, search, first=firsts[0], **settings)
+
+
+def _only(views, some):
+    """Keep some of the views."""
+    Z = views.Z.reshape(views.n_views, views.n_components, -1)[some]
+    return StackedViews(Z.reshape(-1, Z.shape[-1]), len(some))
 
 
 def _aligned(views, W, delays, dilations, search):
@@ -102,6 +112,7 @@ def missed_sources(views, W, delays, dilations, search):
     moved = found.delays - delays + (found.dilations - dilations) * middle
     step = FAR if len(search.dilations) == 1 else FAR + _grid_step(search) * abs(middle)
     other = (likeness < UNLIKE) | (np.abs(moved) > step)
+    other &= 1 - found.score**2 < GAIN * (1 - _agreement(aligned) ** 2)
     if not other.any():
         return None
     choose = other[:, :, None]
@@ -115,6 +126,13 @@ def missed_sources(views, W, delays, dilations, search):
         np.where(other, found.dilations, dilations),
         found.score,
     )
+
+
+def _agreement(Y):
+    """Correlation of every source (m, p, n_samples) with the mean of the other views'."""
+    others = Y.sum(axis=0) - Y
+    norms = np.linalg.norm(Y, axis=2) * np.linalg.norm(others, axis=2)
+    return np.einsum("mpn,mpn->mp", Y, others) / norms
 
 
 def _grid_step(search):

@@ -9,6 +9,7 @@ from mvica.ica.dilations_objective import DilationsObjective, timing_for
 from mvica.optim.lbfgs import minimize
 from mvica.optim.result import Result
 
+REPAIR_ITERATIONS = 150
 EARLY_ROUNDS = 4
 MAX_REPAIRS = 3
 NARROWEST = 0.3  # share of the samples that a window keeps at least
@@ -119,15 +120,15 @@ def fit_dilated(problem, start, *, tol, tol_decrease, max_iter, callback=None):
             break
     solution = descend(problem, start, max_iter=max_iter, **limits)
     for _ in range(MAX_REPAIRS):
-        if solution.result.message == "interrupted":
-            break
-        better = _missed(problem, solution)
+        better = None if solution.result.message == "interrupted" else _missed(problem, solution)
         if better is None:
             break
-        repaired = descend(problem, better, max_iter=max_iter, **limits)
+        repaired = descend(problem, better, max_iter=min(REPAIR_ITERATIONS, max_iter), **limits)
         if solution.result.objective - repaired.result.objective <= tol_decrease:
             break
         solution = repaired
+    if solution.result.message == "max_iter reached" and solution.result.n_iter < max_iter:
+        solution = descend(problem, solution, max_iter=max_iter, **limits)
     return solution
 
 
