@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from importlib import import_module
 from pathlib import Path
 
 from threadpoolctl import threadpool_limits
@@ -10,7 +11,14 @@ from benchmarks import iterations, measure, memory, table
 from benchmarks.solvers import SOLVERS
 from benchmarks.workloads import WORKLOADS
 
-OTHER = ("iterations", "memory")
+# Studies of other families, modules with a function `run(repeats)`, and their titles.
+STUDIES = {
+    "shica": "Shared sources with learned noise next to published figures",
+    "delays": "Delays and dilations",
+    "joint_diagonalization": "Joint diagonalisation next to qndiag and pyriemann",
+    "causal": "Causal discovery next to lingam",
+}
+OTHER = ("iterations", "memory", *STUDIES)
 
 
 def parse(arguments):
@@ -24,7 +32,7 @@ def parse(arguments):
     if chosen.repeats < 1:
         parser.error("--repeats must be at least 1")
     if "all" in chosen.names:
-        chosen.names = [*WORKLOADS, *OTHER]
+        chosen.names = names[:-1]
     return chosen
 
 
@@ -32,13 +40,11 @@ def main(arguments=None):
     """Run the chosen benchmarks, print their tables and save them."""
     chosen = parse(arguments)
     chosen.out.mkdir(parents=True, exist_ok=True)
-    sections = [table.header(chosen.repeats), _missing()]
     for title, name, records in _measure(chosen):
+        text = f"# {title}\n\n{table.header(chosen.repeats)}\n{table.markdown(records)}"
         table.write_csv(chosen.out / f"{name}.csv", records)
-        sections.append(f"## {title}\n\n{table.markdown(records)}")
-    text = "# Benchmarks\n\n" + "\n".join(section for section in sections if section)
-    (chosen.out / "results.md").write_text(text)
-    print(text)
+        (chosen.out / f"{name}.md").write_text(text)
+        print(text)
 
 
 def _measure(chosen):
@@ -59,11 +65,9 @@ def _measure(chosen):
             yield "One iteration next to the two products it needs", "iterations", records
         if "memory" in chosen.names:
             yield "Peak memory of one fit", "memory", [memory.measure()]
-
-
-def _missing():
-    absent = sorted({solver.package for solver in SOLVERS if not solver.installed})
-    return f"Not installed, so left out: {', '.join(absent)}.\n" if absent else ""
+        for name in (name for name in chosen.names if name in STUDIES):
+            study = import_module(f"benchmarks.{name}")
+            yield STUDIES[name], name, study.run(chosen.repeats)
 
 
 if __name__ == "__main__":

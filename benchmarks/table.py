@@ -8,7 +8,8 @@ from pathlib import Path
 
 from threadpoolctl import threadpool_info
 
-PACKAGES = ("mvica", "multiviewica", "mvlearn", "python-picard", "numpy", "scipy", "numba")
+OURS = ("mvica", "numpy", "scipy", "numba")
+PEERS = ("multiviewica", "python-picard", "mvlearn", "qndiag", "pyriemann", "lingam")
 
 
 def cpu_name():
@@ -22,16 +23,20 @@ def cpu_name():
 def versions():
     """Versions of the packages that take part, and of the BLAS below them."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
+    found |= {package: version(package) for package in OURS}
+    found |= {package: _version_if_installed(package) for package in PEERS}
     for library in threadpool_info():
         if library["user_api"] == "blas":
             architecture = library.get("architecture", "")
             found[library["internal_api"]] = f"{library['version']} {architecture}".strip()
     return found
+
+
+def _version_if_installed(package):
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def header(repeats):

@@ -2,11 +2,12 @@
 
 import csv
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.__main__ import main
+from benchmarks.__main__ import STUDIES, main
 from benchmarks.iterations import cost
 from benchmarks.measure import compare
 from benchmarks.solvers import SOLVERS
@@ -87,13 +88,20 @@ def test_iteration_cost_is_a_ratio_of_its_two_columns():
 
 def test_command_saves_what_it_prints(tmp_path, capsys):
     main(["small", "iterations", "--repeats", "1", "--out", str(tmp_path)])
-    assert capsys.readouterr().out.strip() == (tmp_path / "results.md").read_text().strip()
+    texts = [(tmp_path / f"{name}.md").read_text() for name in ("fits", "iterations")]
+    assert capsys.readouterr().out.strip() == "\n".join(texts).strip()
     with (tmp_path / "fits.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["solver"] for row in rows] == [s.name for s in SOLVERS if s.installed]
     assert {row["workload"] for row in rows} == {"small"}
     assert (tmp_path / "iterations.csv").exists()
     assert not (tmp_path / "memory.csv").exists()
+
+
+def test_every_module_with_a_study_is_on_the_command_line():
+    folder = Path(__file__).resolve().parents[1] / "benchmarks"
+    modules = {path.stem for path in folder.glob("*.py") if "\ndef run(" in path.read_text()}
+    assert modules == set(STUDIES)
 
 
 @pytest.mark.parametrize("arguments", [["nonsense"], ["small", "--repeats", "0"], []])
