@@ -190,7 +190,23 @@ def fit_delayed(
         if gained <= tol_decrease:
             break
         solution = repaired
-    return solution
+    return _without_idle_delays(solution, limits)
+
+
+def _without_idle_delays(solution, limits):
+    """Drop delays that gain less likelihood than as many free numbers must (BIC)."""
+    views = solution.views
+    m, p, n = views.n_views, views.n_components, views.n_samples
+    numbers = (m - 1) * (1 if limits["shared"] else p)
+    if not views.delays.any() or solution.result.message == "interrupted":
+        return solution
+    limits = {**limits, "max_lag": 0}
+    still = views.delayed(np.zeros((m, p), dtype=np.int64))
+    trial = solve_delayed(still, solution.W, **{**limits, "max_iter": EARLY_ITERATIONS})
+    gained = trial.result.objective - solution.result.objective
+    if gained > numbers * np.log(n) / (2 * n):
+        return solution
+    return solve_delayed(still, trial.W, **limits)
 
 
 def centred_delays(delays):

@@ -13,10 +13,11 @@ from mvica.ica.delays_base import TIMING_CONSTRAINTS, TimedICABase
 from mvica.ica.delays_matching import Match, Search, dilation_grid
 from mvica.ica.delays_start import find_start
 from mvica.ica.dilations_errors import bootstrap, timing_covariances, wald_test
+from mvica.ica.dilations_objective import DilationsObjective
 from mvica.ica.dilations_solve import Problem, common_window, fit_dilated
 from mvica.ica.dilations_views import WarpedViews
 from mvica.ica.initialization import unit_variance
-from mvica.ica.solve import _given_start
+from mvica.ica.solve import _given_start, fit_stacked
 from mvica.ica.stacked import StackedViews
 from mvica.ica.summary import summarize
 from mvica.ica.warps import Clock, centre_clock, smooth
@@ -24,7 +25,7 @@ from mvica.optim.progress import progress_bar
 
 DECREASE_PER_COMPONENT = 1e-5  # predicted decrease of the objective left at convergence
 LOUD_EDGES = 0.5  # of an epoch's RMS: mean magnitude at its ends that makes wrapping unsafe
-EDGE = 0.02  # share of an epoch that counts as one of its ends
+PLAIN_ITERATIONS, PLAIN_TOL = 50, 1e-2  # of the fit without timing that a fit must beat
 BANDWIDTH = 10  # samples over which residuals are taken for correlated, besides the smoothing
 
 
@@ -331,6 +332,9 @@ class MVICAD2(TimedICABase):
                 start = self._start(problem, reduction, rng, number)
                 found.append(fit_dilated(problem, start, callback=callback, **self._limits(p)))
         best = min(found, key=lambda solution: solution.result.objective)
+        if self._explains_less_than_none(best, problem.white, clock, reduction):
+            self._fit_without_timing(problem.white, reduction)
+            return
         self.start_objectives_ = np.array([solution.result.objective for solution in found])
         self._report_solver(best.result)
         self._report(Z, best, problem, reduction)
@@ -358,6 +362,23 @@ class MVICAD2(TimedICABase):
             raise ValueError("init has dilations that are not positive.")
         W = unit_variance(problem.white, _given_start(self.init[0], reduction.patterns))[0]
         return Match(W, delays.astype(float), dilations.astype(float), np.ones(delays.shape))
+
+    def _explains_less_than_none(self, solution, white, clock, reduction):
+        """Say whether MultiView ICA without timing has more likelihood on the data themselves.
+
+        It has where sources are as rough as white noise, which smoothing and warping destroy.
+        """
+        timed = DilationsObjective(
+            white.Z, white.n_views, clock, None, shared=False, noise=self.noise, envelope=0
+        )
+        timing = solution.delays, solution.dilations
+        timed.value(solution.W, *timing)
+        value = timed.value(solution.W * timed.scales()[:, None], *timing)
+        limits = {"max_iter": PLAIN_ITERATIONS, "tol": PLAIN_TOL}
+        plain = fit_stacked(
+            white, reduction.patterns, noise=self.noise, random_state=self.random_state, **limits
+        )
+        return plain.result.objective < value
 
     def _report(self, Z, solution, problem, reduction):
         clock = problem.search.clock
