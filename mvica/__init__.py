@@ -26,6 +26,7 @@ _PUBLIC = {
     "ShICAML": "mvica.ica.noisy_estimators",
     "SharedResponseModel": "mvica.reduction.shared_response",
     "SpectralJD": "mvica.joint_diagonalization.spectral",
+    "TransformLearningNMF": "mvica.joint_diagonalization.transform_learning_estimator",
     "ViewPCA": "mvica.reduction.estimators",
     "joint_diagonalize": "mvica.joint_diagonalization.function",
     "joint_diagonalize_many": "mvica.joint_diagonalization.function",

@@ -9,9 +9,15 @@ _PUBLIC = {
     "NonStationaryJD": "nonstationary",
     "SOBI": "sobi",
     "SpectralJD": "spectral",
+    "TransformFactorization": "transform_learning_nmf",
+    "TransformLearningNMF": "transform_learning_estimator",
+    "frame_signal": "framing",
     "joint_diagonalize": "function",
     "joint_diagonalize_many": "function",
+    "learn_transform": "transform_learning_nmf",
     "make_matrix_set": "scenarios",
+    "overlap_add": "framing",
+    "tl_nmf": "transform_learning_nmf",
 }
 
 __all__ = sorted(_PUBLIC)
