@@ -125,10 +125,10 @@ class SourceDensities:
         posterior_pass(Y, self.weights, self.variances, self.means, u, out, sums)
         return out, sums
 
-    def reported(self, order, sign):
-        """Densities of reordered, signed components."""
+    def reported(self, order, factor):
+        """Densities of reordered components, then multiplied by `factor` (p, 1)."""
         return SourceDensities(
-            self.weights[order], self.variances[order], self.means[order] * sign[:, None]
+            self.weights[order], factor**2 * self.variances[order], factor * self.means[order]
         )
 
     def as_density(self):

@@ -7,7 +7,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from mvica.ica.base import MultiViewICABase
-from mvica.ica.densities import super_gaussianity
 from mvica.ica.mixture import Mixture, invert_posterior
 from mvica.ica.noisy_alternate import fit_beside
 from mvica.ica.noisy_objective import (
@@ -23,7 +22,6 @@ from mvica.reduction.reduce import reduce_views, stack_reduced
 
 AT_BOUND = 1.001  # factor around the lowest noise variance
 ALONE = 0.9  # weight of one view that makes a component its own
-LIGHT_TAILS = 1.05  # three standard deviations of the super-Gaussianity of one normal sample
 DROWNED = 10.0  # noise variance above which a view does not show a component
 
 
@@ -33,6 +31,10 @@ class NoisySourcesBase(MultiViewICABase):
     A subclass defines ``_fit_noisy(stacked, patterns)``, which returns a
     `mvica.ica.noisy_solve.NoisyFit`.
     """
+
+    @property
+    def _one_noise_a_view(self):
+        return getattr(self, "noise", None) == "view"
 
     def _fit_views(self, views):
         reduction = reduce_views(
@@ -45,26 +47,34 @@ class NoisySourcesBase(MultiViewICABase):
         self._report_noisy(stacked, fit, reduction)
         self.sources_ = self.sources_.astype(Z.dtype, copy=False)
         if len(views) > 2:
-            self._warn_about_views()
+            self._warn_about_copies(fit.nu)
+            self._warn_about_components()
 
     def _report_noisy(self, views, fit, reduction):
-        """Report in the model's scale; order by reliability, sign by the third moment."""
+        """Report sources of unit variance, by reliability, with positive third moments.
+
+        Where the density is not quite that of the sources, the solver's scale is off; the variance
+        of the posterior tells by how much.
+        """
         m, weighting = views.n_views, Weighting.of(fit.nu)
-        order = np.argsort(weighting.nubar, kind="stable")
-        W, nu, omega = fit.W[:, order], fit.nu[:, order], weighting.omega[:, order]
-        densities = fit.densities.reported(order, np.ones(len(order)))
-        ybar = views.mix(side_by_side(omega[:, :, None] * W))
-        S, sums = densities.posterior(ybar, weighting.nubar[order], out=ybar)
+        ybar = views.mix(side_by_side(weighting.omega[:, :, None] * fit.W))
+        S, sums = fit.densities.posterior(ybar, weighting.nubar, out=ybar)
+        scale = np.sqrt(sums[:, 1] + sums[:, 2])
+        if self._one_noise_a_view:  # one scale for all keeps it one
+            scale[:] = np.sqrt(np.mean(scale**2))
+        order = np.argsort(weighting.nubar / scale**2, kind="stable")
         sign = np.where(np.einsum("an,an,an->a", S, S, S) < 0, -1.0, 1.0)
-        W, S = W * sign[:, None], S * sign[:, None]
-        self._densities = densities.reported(np.arange(len(order)), sign)
+        factor = (sign / scale)[order, None]
+        W, S = factor * fit.W[:, order], factor * S[order]
+        self._densities = fit.densities.reported(order, factor)
+        self.scale_ = scale[order]
         self.components_ = [w @ R for w, R in zip(W, reduction.projections, strict=True)]
         self.mixing_ = [A @ np.linalg.inv(w) for w, A in zip(W, reduction.patterns, strict=True)]
         self.mean_ = list(reduction.means)
         self.rank_ = reduction.ranks
         self.sources_ = np.ascontiguousarray(S.T)
-        self.noise_variances_ = nu
-        self.posterior_variance_ = sums[:, 1]
+        self.noise_variances_ = fit.nu[:, order] * factor[:, 0] ** 2
+        self.posterior_variance_ = sums[order, 1] * factor[:, 0] ** 2
         signals = by_view(views.correlate(S), m) / S.std(axis=1)
         self.explained_variance_ratio_ = _explained_variance(signals, reduction)
         mean = by_view(views.correlate_mixture(side_by_side(W) / m), m)
@@ -74,18 +84,20 @@ class NoisySourcesBase(MultiViewICABase):
         self.agreement_ = _agreement(k / power, q / power)
         self._n_source_views = m
 
-    def _warn_about_views(self):
-        exact = self.noise_variances_ < AT_BOUND * LOWEST_NOISE
+    def _warn_about_copies(self, nu):
+        exact = nu < AT_BOUND * LOWEST_NOISE
         exact &= exact.sum(axis=0) > 1
         if exact.any():
+            views = np.flatnonzero(exact.any(axis=1)).tolist()
             warnings.warn(
-                f"Views {np.flatnonzero(exact.any(axis=1)).tolist()} show components "
-                f"{np.flatnonzero(exact.any(axis=0)).tolist()} with less noise than the model "
-                f"resolves, {LOWEST_NOISE:g} of a source's variance, as copies of one recording "
-                "do. Their noise variances stay at that bound. Leave copies out.",
+                f"Views {views} agree on {np.sum(exact.any(axis=0))} components up to less noise "
+                f"than the model resolves, {LOWEST_NOISE:g} of a source's variance, as copies of "
+                "one recording do. Their noise variances stay at that bound. Leave copies out.",
                 UserWarning,
                 stacklevel=5,
             )
+
+    def _warn_about_components(self):
         others = np.sort(self.noise_variances_, axis=0)[1]
         alone = np.flatnonzero((self.view_weights_.max(axis=0) > ALONE) & (others > DROWNED))
         if len(alone):
@@ -97,21 +109,6 @@ class NoisySourcesBase(MultiViewICABase):
                 f"n_components, now {self._n_components}, if they are not of interest.",
                 UserWarning,
                 stacklevel=5,
-            )
-        if not (self._densities.gaussian or self._densities.means.any()):
-            self._warn_if_sub_gaussian()
-
-    def _warn_if_sub_gaussian(self):
-        """Densities with heavy tails cannot tell light-tailed sources apart."""
-        kappa = super_gaussianity(np.ascontiguousarray(self.sources_.T))
-        light = np.flatnonzero(kappa < -LIGHT_TAILS / np.sqrt(len(self.sources_)))
-        if len(light) > 1:
-            warnings.warn(
-                f"Components {light.tolist()} have light tails, but density={self.density!r} has "
-                'heavy ones, under which they count as normal: density="adaptive" tells them '
-                "apart better.",
-                UserWarning,
-                stacklevel=6,
             )
 
     @property
@@ -128,11 +125,10 @@ class NoisySourcesBase(MultiViewICABase):
 
     @property
     def densities_(self):
-        """Density of each source."""
+        """Density of each source, at unit variance."""
         check_is_fitted(self)
-        rows = zip(
-            self._densities.weights, self._densities.variances, self._densities.means, strict=True
-        )
+        found = self._densities
+        rows = zip(found.weights, found.variances, found.means, strict=True)
         return [Mixture(*row) for row in rows]
 
     def score(self, X, y=None):
@@ -173,7 +169,7 @@ class NoisySourcesBase(MultiViewICABase):
         W /= np.einsum("ac,ca->a", W, view.correlate(ybar))[:, None]
         noise = np.einsum("ac,cd,ad->a", W, view.covariances[0], W) - 1
         log_nu = np.log(np.clip(noise, LOWEST_NOISE, LARGEST_NOISE))
-        tied = getattr(self, "noise", None) == "view"
+        tied = self._one_noise_a_view
         log_nu = np.full_like(log_nu, log_nu.mean()) if tied else log_nu
         point, result = fit_beside(
             view.Z, ybar, np.maximum(nubar, LOWEST_NOISE), self._densities, W, log_nu,

@@ -1,5 +1,6 @@
 """The estimators of noisy shared sources by maximum likelihood: ShICAML and AVICA."""
 
+import warnings
 from numbers import Integral, Real
 
 import numpy as np
@@ -32,7 +33,7 @@ class _Likelihood(NoisySourcesBase):
                 f"samples a component. Set n_components to {n // 2} or less."
             )
         with progress_bar(type(self).__name__, self.max_iter, self.verbose) as callback:
-            return fit_noisy(
+            fit = fit_noisy(
                 stacked,
                 patterns,
                 density=self.density,
@@ -44,6 +45,15 @@ class _Likelihood(NoisySourcesBase):
                 random_state=check_random_state(self.random_state),
                 callback=callback,
             )
+        if fit.n_light > 1 and not (fit.densities.gaussian or fit.densities.means.any()):
+            warnings.warn(
+                f"{fit.n_light} sources have light tails, but density={self.density!r} has heavy "
+                "ones, under which they count as normal and are hard to tell apart: use "
+                'density="adaptive" (or "sub" if all sources are such).',
+                UserWarning,
+                stacklevel=5,
+            )
+        return fit
 
 
 class ShICAML(_Likelihood):
@@ -105,10 +115,11 @@ class ShICAML(_Likelihood):
         Mean of each view.
     sources_ : ndarray of shape (n_samples, n_components)
         Posterior means of the shared sources of the training data, the most reliable first, with
-        positive third moments. The sources themselves have unit variance in the model.
+        positive third moments. The sources themselves have unit variance: that of the posterior
+        means is smaller by `posterior_variance_`.
     noise_variances_ : ndarray of shape (n_views, n_components)
-        Variance of the noise that each view adds to each unit-variance source, between
-        0.001 and 1000.
+        Variance of the noise that each view adds to each unit-variance source, about
+        0.001 to 1000.
     posterior_variance_ : ndarray of shape (n_components,)
         Expected squared error of `sources_` under the model.
     reliability_ : ndarray of shape (n_components,)
@@ -118,11 +129,13 @@ class ShICAML(_Likelihood):
         Weights of the views in that mean, summing to one over views. Near one, a component is
         carried by one view alone.
     densities_ : list of Mixture
-        Density of each source.
+        Density of each source, at unit variance.
     agreement_ : ndarray of shape (n_views, n_components)
         Correlation of a view's source with the mean of the other views'; NaN for one view.
     explained_variance_ratio_ : ndarray of shape (n_views, n_components)
         Share of a view's variance that the shared source explains.
+    scale_ : ndarray of shape (n_components,)
+        Standard deviation that the shared sources had in the solver.
     rank_ : ndarray of shape (n_views,)
         Numerical rank of each view.
     n_iter_ : int
@@ -230,7 +243,8 @@ class AVICA(_Likelihood):
         share, whatever its variance.
     noise : {"view_component", "view"}, default="view_component"
         Whether a view has a noise variance for each component, or one for all of them. One for all
-        is steadier with few samples, but does not tell normal sources apart.
+        is steadier with few samples, but does not tell normal sources apart; the sources then have
+        unit variance on average.
     density : {"heavy", "paper", "gaussian", "sub", "adaptive"} or Mixture, default="heavy"
         Source density, a mixture of Gaussians of unit variance: four of them with heavy tails,
         right for sparse sources and harmless for normal ones; the two of the paper, closer to
@@ -274,10 +288,11 @@ class AVICA(_Likelihood):
         Mean of each view.
     sources_ : ndarray of shape (n_samples, n_components)
         Posterior means of the shared sources of the training data, the most reliable first, with
-        positive third moments. The sources themselves have unit variance in the model.
+        positive third moments. The sources themselves have unit variance: that of the posterior
+        means is smaller by `posterior_variance_`.
     noise_variances_ : ndarray of shape (n_views, n_components)
-        Variance of the noise that each view adds to each unit-variance source, between
-        0.001 and 1000.
+        Variance of the noise that each view adds to each unit-variance source, about
+        0.001 to 1000.
     posterior_variance_ : ndarray of shape (n_components,)
         Expected squared error of `sources_` under the model.
     reliability_ : ndarray of shape (n_components,)
@@ -287,11 +302,13 @@ class AVICA(_Likelihood):
         Weights of the views in that mean, summing to one over views. Near one, a component is
         carried by one view alone.
     densities_ : list of Mixture
-        Density of each source.
+        Density of each source, at unit variance.
     agreement_ : ndarray of shape (n_views, n_components)
         Correlation of a view's source with the mean of the other views'; NaN for one view.
     explained_variance_ratio_ : ndarray of shape (n_views, n_components)
         Share of a view's variance that the shared source explains.
+    scale_ : ndarray of shape (n_components,)
+        Standard deviation that the shared sources had in the solver.
     rank_ : ndarray of shape (n_views,)
         Numerical rank of each view.
     n_iter_ : int

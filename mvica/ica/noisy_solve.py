@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mvica.ica.densities import super_gaussianity
 from mvica.ica.gaussian_ml import fit_factors
 from mvica.ica.initialization import independent_components
 from mvica.ica.mixture import SourceDensities, adapt_weights, source_densities
@@ -28,17 +29,32 @@ START_TOL = 1e-4  # of multiset CCA and joint diagonalisation
 START_ITERATIONS = 50
 MVICA_TOL = 1e-3
 ADAPT_ROUNDS, ADAPT_ITERATIONS, ADAPT_TOL = 5, 10, 1e-2  # gradient at which densities are refitted
+KAPPA_DEVIATION = 0.35  # of the super-Gaussianity of one normal sample
+SURE = 4  # standard deviations
 SETTLED = 1e-2  # largest change of a density's weights that ends the refits
 
 
 @dataclass(frozen=True)
 class NoisyFit:
-    """Unmixings (m, p, p) for unit sources, noise variances (m, p), densities and record."""
+    """What a fit found.
+
+    Attributes
+    ----------
+    W : ndarray of shape (m, p, p)
+        Unmixings of the reduced views.
+    nu : ndarray of shape (m, p)
+        Noise variances.
+    densities : SourceDensities
+    result : mvica.optim.result.Result
+    n_light : int
+        Sources with light tails that an ICA saw on the way to the start; 0 without such an ICA.
+    """
 
     W: np.ndarray
     nu: np.ndarray
     densities: SourceDensities
     result: Result
+    n_light: int = 0
 
 
 def noise_groups(m, p, noise):
@@ -88,16 +104,16 @@ def fit_noisy(
         return _fit_one_view(views, densities, density == "adaptive", limits)
     groups = noise_groups(m, p, noise)
     objective = NoisyObjective(views, densities)
-    starts = []
-    for W, nu in _starts(views, patterns, init, density, random_state):
+    starts, n_light = [], 0
+    for W, light in _starts(views, patterns, init, density, random_state):
+        W, nu = scales_and_noises(views, W)
         log_nu = np.log(nu)
-        if not densities.gaussian:  # the starts are fits under normal densities
+        if not densities.gaussian:  # scales and noises are those of normal densities
             W, log_nu = objective.rescale(W, log_nu)
         starts.append(_State(W, _tied(log_nu, groups), densities))
+        n_light += light
     run = _Run(views, groups, density == "adaptive")
-    if len(starts) == 1:
-        return run.fit(starts[0], solver, **limits)
-    return run.fit_better(starts, solver, **limits)
+    return replace(run.fit_better(starts, solver, **limits), n_light=n_light)
 
 
 def fit_second_order(views, *, tol=1e-6, max_iter=1000, random_state=None):
@@ -143,27 +159,31 @@ def _tied(log_nu, groups):
 
 
 def _starts(views, patterns, init, density, random_state):
-    """Yield unmixings and noise variances of the starts that `init` asks for."""
+    """Yield the unmixings of the starts that `init` asks for, and the light tails seen there."""
     if not isinstance(init, str):
-        yield scales_and_noises(views, _given_start(init, patterns))
+        yield _given_start(init, patterns), 0
         return
     if init == "mvica":
         limits = {"tol": MVICA_TOL, "random_state": random_state}
-        found = fit_stacked(views, patterns, density=_ica_density(density), **limits)
-        yield scales_and_noises(views, found.W)
+        yield fit_stacked(views, patterns, density=_ica_density(density), **limits).W, 0
         return
     variates, eigenvalues = canonical_variates(views, random_state, tol=START_TOL)
-    if init == "auto":
-        wanted = ["shica_j"] if density == "gaussian" else ["shica_j", "ica"]
-    else:
-        wanted = [init]
+    wanted = ["shica_j", "ica"] if init == "auto" else [init]
+    if density == "gaussian" and init == "auto":
+        wanted = ["shica_j"]
     if "shica_j" in wanted:
         limits = {"tol": START_TOL, "max_iter": START_ITERATIONS}
-        yield scales_and_noises(views, separate_by_noise(views, variates, **limits)[0])
+        yield separate_by_noise(views, variates, **limits)[0], 0
     if "ica" in wanted:
         consensus = views.mix(side_by_side(variates) / np.sqrt(eigenvalues)[:, None])
         _, result = independent_components(consensus, _ica_density(density))
-        yield scales_and_noises(views, result.x[0] @ variates)
+        yield result.x[0] @ variates, _n_light(result.x[0] @ consensus)
+
+
+def _n_light(S):
+    """Count the signals (p, n) whose tails are surely lighter than those of a normal one."""
+    deviation = KAPPA_DEVIATION / np.sqrt(S.shape[1])
+    return int(np.sum(super_gaussianity(S) < -SURE * deviation))
 
 
 def _ica_density(density):
@@ -192,6 +212,8 @@ class _Run:
 
     def fit_better(self, starts, solver, *, max_iter, **limits):
         """Fit from the start that is lower after a few joint iterations."""
+        if len(starts) == 1:
+            return self.fit(starts[0], solver, max_iter=max_iter, **limits)
         trials = [self.fit(s, "joint", max_iter=min(TRIAL, max_iter), **limits) for s in starts]
         best = int(np.argmin([trial.result.objective for trial in trials]))
         if any(trial.result.message == "interrupted" for trial in trials):

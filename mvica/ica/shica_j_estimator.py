@@ -48,7 +48,8 @@ class ShICAJ(NoisySourcesBase):
         Mean of each view.
     sources_ : ndarray of shape (n_samples, n_components)
         Posterior means of the shared sources of the training data, the most reliable first, with
-        positive third moments. The sources themselves have unit variance in the model.
+        positive third moments. The sources themselves have unit variance: that of the posterior
+        means is smaller by `posterior_variance_`.
     noise_variances_ : ndarray of shape (n_views, n_components)
         Variance of the noise that each view adds to each unit-variance source.
     posterior_variance_ : ndarray of shape (n_components,)
@@ -60,11 +61,13 @@ class ShICAJ(NoisySourcesBase):
         Weights of the views in that mean, summing to one over views. Near one, a component is
         carried by one view alone.
     densities_ : list of Mixture
-        Density of each source.
+        Density of each source, at unit variance.
     agreement_ : ndarray of shape (n_views, n_components)
         Correlation of a view's source with the mean of the other views'; NaN for one view.
     explained_variance_ratio_ : ndarray of shape (n_views, n_components)
         Share of a view's variance that the shared source explains.
+    scale_ : ndarray of shape (n_components,)
+        Standard deviation that the shared sources had in the solver.
     rank_ : ndarray of shape (n_views,)
         Numerical rank of each view.
     eigenvalues_ : ndarray of shape (n_components,)

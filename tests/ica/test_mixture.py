@@ -73,7 +73,7 @@ def test_sums_are_means_over_samples(n):
     means, sums = densities.posterior(Y, u)
     for a in range(3):
         one = [
-            densities.reported([a], np.ones(1)).posterior(Y[a : a + 1, [t]], u[[a]])
+            densities.reported([a], np.ones((1, 1))).posterior(Y[a : a + 1, [t]], u[[a]])
             for t in range(n)
         ]
         np.testing.assert_allclose(means[a], [m[0, 0] for m, _ in one], rtol=1e-13)
