@@ -8,6 +8,7 @@ from scipy.optimize import linear_sum_assignment
 
 from mvica.ica.warps import Clock
 
+FLAT = 1e-3  # of the largest variance of warped rows: smaller ones count as that much
 CLEAREST = 10  # settings shared by all components that are tried in full
 
 
@@ -87,7 +88,7 @@ def lag_products(A, B, max_lag):
     return total
 
 
-def correlations(rows, reference, search):
+def correlations(rows, reference, search, *, orthogonal):
     """Correlations of warped rows with reference sources at all lags.
 
     Parameters
@@ -96,20 +97,33 @@ def correlations(rows, reference, search):
     reference : list
         `spectra` of unit-norm sources (r, n_samples).
     search : Search
+    orthogonal : bool
+        Whether warped rows are made orthonormal, so that sums of squares over rows are shares of
+        the references' power, or only scaled.
 
     Returns
     -------
     C : ndarray of shape (p, n_dilations, r, 2 max_lag + 1)
+    maps : ndarray of shape (n_dilations, p, p)
+        From warped rows to the signals that were correlated.
     """
     p, n = rows.shape
     k = len(search.dilations)
     if k > 1:
         stretched = np.broadcast_to(rows, (k, p, n)).copy()
         rows = search.clock.warp(stretched, 0.0, search.dilations[:, None])[0].reshape(k * p, n)
-    norms = np.linalg.norm(rows, axis=1)[:, None, None]
-    rows = rows.astype(np.float32)  # enough to find the best setting, in half the time
-    C = lag_products(spectra(rows, search.clock.epochs), reference, search.max_lag) / norms
-    return C.reshape(k, p, *C.shape[1:]).swapaxes(0, 1)
+    rows = rows.reshape(k, p, n)
+    gram = rows @ rows.mT
+    if orthogonal:
+        values, vectors = np.linalg.eigh(gram)
+        values = np.maximum(values, FLAT * values[:, -1:])
+        maps = (vectors / np.sqrt(values)[:, None]) @ vectors.mT
+    else:
+        maps = np.eye(p) / np.sqrt(np.einsum("kpp->kp", gram))[:, :, None]
+    # Single precision is enough to find the best setting, in half the time.
+    signals = (maps @ rows).astype(np.float32).reshape(k * p, n)
+    C = lag_products(spectra(signals, search.clock.epochs), reference, search.max_lag)
+    return C.reshape(k, p, *C.shape[1:]).swapaxes(0, 1).astype(np.float64), maps
 
 
 def best_settings(score, search):
@@ -122,7 +136,7 @@ def best_settings(score, search):
     return np.divmod(best, n_lags)
 
 
-def regress(C, search):
+def regress(C, maps, search):
     """Unmixing that predicts each reference source best from white rows, at its best timing.
 
     No source of the view itself is needed, so a poor ICA of the view does no harm.
@@ -131,11 +145,13 @@ def regress(C, search):
     r = np.arange(C.shape[2])
     rows = C[:, g, r, lag].T
     score = np.linalg.norm(rows, axis=1)
-    left, _, right = np.linalg.svd(rows)
-    return left @ right, g, lag, score
+    coefficients = np.einsum("rj,rjk->rk", rows, maps[g])
+    coefficients /= np.linalg.norm(coefficients, axis=1, keepdims=True)
+    left, _, right = np.linalg.svd(coefficients)
+    return left @ right, g, lag, score, rows
 
 
-def assign(C, search):
+def assign(C, maps, search):
     """Order and signs of a view's own sources that match the reference sources best."""
     absolute = np.abs(C)
     p, _k, r, n_lags = C.shape
@@ -155,7 +171,7 @@ def assign(C, search):
     values = C[order, g, np.arange(r), lag]
     W = np.zeros((p, p))
     W[np.arange(r), order] = np.where(values < 0, -1.0, 1.0)
-    return W, g, lag, np.abs(values)
+    return W, g, lag, np.abs(values), W
 
 
 def peak_offset(values):
@@ -198,9 +214,9 @@ def match(views, search, *, first=None, aligned=None, V=None, rounds=3):
             given = number == 0 and first is not None
             others = _unit(first if given else aligned.sum(axis=0) - aligned[v])
             reference = spectra(others.astype(np.float32), search.clock.epochs)
-            C = correlations(own[v], reference, search).astype(np.float64)
-            W, g, lag, score = method(C, search)
-            lags = lag - float(search.max_lag) + _refinement(C, W, g, lag, search)
+            C, maps = correlations(own[v], reference, search, orthogonal=V is None)
+            W, g, lag, score, rows = method(C, maps, search)
+            lags = lag - float(search.max_lag) + _refinement(C, rows, g, lag, search)
             found.dilations[v] = search.dilations[g]
             found.delays[v] = found.dilations[v] * lags
             found.W[v], found.score[v] = W, score
@@ -210,13 +226,13 @@ def match(views, search, *, first=None, aligned=None, V=None, rounds=3):
     return found if V is None else replace(found, W=found.W @ V)
 
 
-def _refinement(C, W, g, lag, search):
+def _refinement(C, rows, g, lag, search):
     """Fraction of a sample by which the matched sources peak off the best lag."""
     r, n_lags = len(g), 2 * search.max_lag + 1
     if len(search.dilations) == 1 and not search.clock.cubic:
         return np.zeros(r)
     around = np.clip(lag + np.arange(-1, 2)[:, None], 0, n_lags - 1)
-    values = np.einsum("rj,kjr->kr", W, C[:, g, np.arange(r), around].transpose(1, 0, 2))
+    values = np.einsum("rj,kjr->kr", rows, C[:, g, np.arange(r), around].transpose(1, 0, 2))
     if search.shared:
         values = np.broadcast_to(values.sum(axis=1, keepdims=True), values.shape)
     inside = (lag > 0) & (lag < n_lags - 1)

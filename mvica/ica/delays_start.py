@@ -156,7 +156,8 @@ def timing_of_new_view(Z, S, search):
     delays, dilations : ndarray of shape (p,)
     """
     S = S / np.linalg.norm(S, axis=1, keepdims=True)
-    C = correlations(Z, spectra(S, search.clock.epochs), search)
+    reference = spectra(S.astype(np.float32), search.clock.epochs)
+    C, _ = correlations(Z, reference, search, orthogonal=True)
     g, lag = best_settings((C**2).sum(axis=0), search)
     dilations = search.dilations[g]
     delays = dilations * (lag - float(search.max_lag))
