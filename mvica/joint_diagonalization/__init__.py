@@ -15,6 +15,7 @@ _PUBLIC = {
     "joint_diagonalize": "function",
     "joint_diagonalize_many": "function",
     "learn_transform": "transform_learning_nmf",
+    "make_frames": "transform_scenarios",
     "make_matrix_set": "scenarios",
     "overlap_add": "framing",
     "tl_nmf": "transform_learning_nmf",

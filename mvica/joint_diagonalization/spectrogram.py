@@ -130,7 +130,7 @@ class TransformPoint:
         if self._objective.divergence:
             return positive_curvature(both, unit)
         own = np.diag(T)
-        return positive_curvature(both - own - own[:, None], unit)
+        return positive_curvature(both - (own + own[:, None]), unit)
 
 
 def fixed_part(H, D, penalty, *, divergence):

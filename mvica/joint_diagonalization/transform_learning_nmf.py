@@ -125,15 +125,11 @@ def tl_nmf(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from mvica.joint_diagonalization import tl_nmf
-    >>> rng = np.random.default_rng(0)
-    >>> powers = rng.exponential(size=(2000, 2)) @ rng.exponential(size=(2, 8)) ** 2
-    >>> transform = np.linalg.qr(rng.standard_normal((8, 8)))[0]
-    >>> X = (np.sqrt(powers) * rng.standard_normal((2000, 8))) @ transform
-    >>> result = tl_nmf(X, 2, n_init=3, random_state=0)
-    >>> cosines = np.abs(result.x @ transform.T).max(axis=1)
-    >>> bool(cosines.mean() > 0.95)
+    >>> from mvica.joint_diagonalization import make_frames, tl_nmf
+    >>> from mvica.joint_diagonalization.transform_scenarios import recovery
+    >>> truth = make_frames(2000, 8, 2, random_state=0)
+    >>> result = tl_nmf(truth.frames, 2, n_init=5, random_state=1)
+    >>> bool(recovery(result.x, truth.transform) > 0.97)
     True
     """
     if objective not in OBJECTIVES:
@@ -204,15 +200,12 @@ def learn_transform(
 
     Examples
     --------
-    >>> import numpy as np
-    >>> from mvica.joint_diagonalization import learn_transform
-    >>> rng = np.random.default_rng(0)
-    >>> variances = rng.exponential(size=(2000, 5)) ** 2
-    >>> transform = np.linalg.qr(rng.standard_normal((5, 5)))[0]
-    >>> X = (np.sqrt(variances) * rng.standard_normal((2000, 5))) @ transform
-    >>> result = learn_transform(X, variances, init=np.eye(5))
-    >>> cosines = np.abs(np.sum(result.x * transform, axis=1))
-    >>> bool(cosines.min() > 0.99)
+    >>> from mvica.joint_diagonalization import learn_transform, make_frames
+    >>> from mvica.joint_diagonalization.transform_scenarios import recovery
+    >>> truth = make_frames(2000, 8, 4, random_state=0)
+    >>> variances = truth.activations @ truth.dictionary
+    >>> result = learn_transform(truth.frames, variances, random_state=1)
+    >>> bool(recovery(result.x, truth.transform) > 0.97)
     True
     """
     if objective not in OBJECTIVES:
