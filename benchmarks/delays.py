@@ -117,6 +117,7 @@ def errors(model, data):
     if np.issubdtype(data.delays.dtype, np.integer):
         wrong = delays - true[0]
         wrong = np.abs(wrong - np.round(np.median(wrong, axis=0)))
-        return amari, wrong.mean(), np.mean(wrong == 0), 0.0
+        return amari, float(wrong.mean()), float(np.mean(wrong == 0)), 0.0
     true = centre_clock(*true)
-    return amari, np.abs(delays - true[0]).mean(), 0.0, np.abs(dilations - true[1]).mean()
+    wrong = np.abs(delays - true[0]).mean(), np.abs(dilations - true[1]).mean()
+    return amari, float(wrong[0]), 0.0, float(wrong[1])

@@ -145,9 +145,12 @@ def _spread_epoch(g, d, b, cubic, periodic, s, w, dw):
         u = b + d * t
         i = int(u)
         if cubic:
-            _weights(u - i, True, w, dw)
-            for k in range(4):
-                s[i - 1 + k] += w[k] * g[t]
+            a = u - i
+            a2, part = a * a, g[t]
+            s[i - 1] += part * 0.5 * a * (2.0 * a - 1.0 - a2)
+            s[i] += part * (1.0 + a2 * (1.5 * a - 2.5))
+            s[i + 1] += part * 0.5 * a * (1.0 + 4.0 * a - 3.0 * a2)
+            s[i + 2] += part * 0.5 * a2 * (a - 1.0)
         else:
             part = (u - i) * g[t]
             s[i] += g[t] - part
