@@ -13,7 +13,7 @@ SMALLEST_WEIGHT = 1e-6
 INVERSION_ROUNDS = 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Mixture:
     """A mixture of Gaussians as source density, for ``ShICAML(density=...)``.
 

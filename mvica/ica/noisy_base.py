@@ -21,6 +21,7 @@ from mvica.ica.summary import _agreement, _explained_variance
 from mvica.reduction.reduce import reduce_views, stack_reduced
 
 AT_BOUND = 1.001  # factor around the lowest noise variance
+SAME = 1 - 1e-6  # mean squared canonical correlation of two views that are copies
 ALONE = 0.9  # weight of one view that makes a component its own
 DROWNED = 10.0  # noise variance above which a view does not show a component
 
@@ -47,7 +48,7 @@ class NoisySourcesBase(MultiViewICABase):
         self._report_noisy(stacked, fit, reduction)
         self.sources_ = self.sources_.astype(Z.dtype, copy=False)
         if len(views) > 2:
-            self._warn_about_copies(fit.nu)
+            self._warn_about_copies(stacked, fit.nu)
             self._warn_about_components()
 
     def _report_noisy(self, views, fit, reduction):
@@ -78,21 +79,19 @@ class NoisySourcesBase(MultiViewICABase):
         signals = by_view(views.correlate(S), m) / S.std(axis=1)
         self.explained_variance_ratio_ = _explained_variance(signals, reduction)
         mean = by_view(views.correlate_mixture(side_by_side(W) / m), m)
-        k = np.einsum("vac,vcd,vad->va", W, views.covariances, W, optimize=True)
+        k = np.sum(W @ views.covariances * W, axis=2)
         q = np.einsum("vac,vca->va", W, mean)
         power = q.mean(axis=0)  # of the plain mean, which has unit variance in `_agreement`
         self.agreement_ = _agreement(k / power, q / power)
         self._n_source_views = m
 
-    def _warn_about_copies(self, nu):
-        exact = nu < AT_BOUND * LOWEST_NOISE
-        exact &= exact.sum(axis=0) > 1
-        if exact.any():
-            views = np.flatnonzero(exact.any(axis=1)).tolist()
+    def _warn_about_copies(self, views, nu):
+        copies = views_with_copies(views, nu)
+        if copies:
             warnings.warn(
-                f"Views {views} agree on {np.sum(exact.any(axis=0))} components up to less noise "
-                f"than the model resolves, {LOWEST_NOISE:g} of a source's variance, as copies of "
-                "one recording do. Their noise variances stay at that bound. Leave copies out.",
+                f"Views {copies} show the same signals, as copies of one recording do. The "
+                "likelihood has no maximum then: their noise variances stay at the lower bound, "
+                f"{LOWEST_NOISE:g} of a source's variance. Leave copies out.",
                 UserWarning,
                 stacklevel=5,
             )
@@ -183,3 +182,21 @@ class NoisySourcesBase(MultiViewICABase):
                 stacklevel=3,
             )
         return point.W[1], np.exp(point.log_nu[1])
+
+
+def views_with_copies(views, nu):
+    """Find the views, among those without noise, that show the signals of another one."""
+    m, p = nu.shape
+    exact = nu < AT_BOUND * LOWEST_NOISE
+    left = np.flatnonzero((exact & (exact.sum(axis=0) > 1)).any(axis=1)).tolist()
+    Z, found = views.Z.reshape(m, p, -1), []
+    while left:
+        first = left.pop(0)
+        same = [v for v in left if np.mean(_cross(Z[first], Z[v]) ** 2) * p > SAME]
+        found += [first, *same] if same else []
+        left = [v for v in left if v not in same]
+    return sorted(found)
+
+
+def _cross(first, second):
+    return first @ second.T / first.shape[1]

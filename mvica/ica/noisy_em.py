@@ -65,6 +65,5 @@ def _direction(G, h):
 
 def _expected(move, K, B, r):
     """Return each view's expected minus log likelihood at ``move W``, up to a constant."""
-    power = np.einsum("vab,vbc,vac->va", move, K, move, optimize=True)
-    cross = np.einsum("vab,vab->va", B, move)
+    power, cross = np.sum(move @ K * move, axis=2), np.sum(B * move, axis=2)
     return np.sum(r * (power / 2 - cross), axis=1) - np.linalg.slogdet(move)[1]

@@ -240,7 +240,8 @@ class _Run:
                 if result.message == "interrupted":
                     return _fit_of(state, done)
                 old, state = state, self._adapted(state)
-                if np.abs(state.densities.weights - old.densities.weights).max() < SETTLED:
+                change = np.abs(state.densities.weights - old.densities.weights).max()
+                if change < SETTLED or left == result.n_iter:
                     break
         left = max_iter - sum(result.n_iter for result in done)
         state, result = self._solve(state, solver, tol=tol, max_iter=left, callback=callback)
