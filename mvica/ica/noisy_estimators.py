@@ -73,16 +73,17 @@ class ShICAML(_Likelihood):
         How a view with more features than components is reduced first. "mcca" keeps what the views
         share, whatever its variance.
     density : {"heavy", "paper", "gaussian", "sub", "adaptive"} or Mixture, default="heavy"
-        Source density, a mixture of Gaussians of unit variance: four of them with heavy tails,
-        right for sparse sources and harmless for normal ones; the two of the paper, closer to
-        normal; normal, which makes the fit a matter of covariances alone; two peaks, for
-        sub-Gaussian sources (uniform-like, oscillating); six whose weights are learned for every
-        component; or a mixture of your own.
+        Source density, a mixture of Gaussians of unit variance. "heavy" has four of them and heavy
+        tails, right for sparse sources and harmless for normal ones; "paper" the two of the paper,
+        closer to normal; "gaussian" is normal and needs covariances only; "sub" has two peaks, for
+        sub-Gaussian sources (uniform-like, oscillating); "adaptive" learns the weights of six for
+        every component, which suits sources of all kinds together; or give a mixture of your own.
     init : {"auto", "shica_j", "ica", "mvica"} or list of ndarray, default="auto"
         Start: `ShICAJ`, good where noise levels differ; one ICA of the signals that the views
         share, good where sources are far from normal; `MultiViewICA`; "auto" runs two iterations
         from each of the first two and keeps the better; or unmixings of shape (n_components,
-        n_features_v), such as the `components_` of a fit to be continued (warm start).
+        n_features_v), such as the `components_` of a fit to be continued (warm start). Components
+        must correspond between views: random starts do not lead anywhere.
     solver : {"joint", "em", "alternate"}, default="joint"
         "joint" moves all unmixings and noises together. "em" (generalised EM) and "alternate" (one
         view at a time) reach the same optimum in hundreds to thousands of iterations; they are
@@ -118,8 +119,8 @@ class ShICAML(_Likelihood):
         positive third moments. The sources themselves have unit variance: that of the posterior
         means is smaller by `posterior_variance_`.
     noise_variances_ : ndarray of shape (n_views, n_components)
-        Variance of the noise that each view adds to each unit-variance source, about
-        0.001 to 1000.
+        Variance of the noise that each view adds to each unit-variance source, about 0.001
+        to 1000.
     posterior_variance_ : ndarray of shape (n_components,)
         Expected squared error of `sources_` under the model.
     reliability_ : ndarray of shape (n_components,)
@@ -246,16 +247,17 @@ class AVICA(_Likelihood):
         is steadier with few samples, but does not tell normal sources apart; the sources then have
         unit variance on average.
     density : {"heavy", "paper", "gaussian", "sub", "adaptive"} or Mixture, default="heavy"
-        Source density, a mixture of Gaussians of unit variance: four of them with heavy tails,
-        right for sparse sources and harmless for normal ones; the two of the paper, closer to
-        normal; normal, which makes the fit a matter of covariances alone; two peaks, for
-        sub-Gaussian sources (uniform-like, oscillating); six whose weights are learned for every
-        component; or a mixture of your own.
+        Source density, a mixture of Gaussians of unit variance. "heavy" has four of them and heavy
+        tails, right for sparse sources and harmless for normal ones; "paper" the two of the paper,
+        closer to normal; "gaussian" is normal and needs covariances only; "sub" has two peaks, for
+        sub-Gaussian sources (uniform-like, oscillating); "adaptive" learns the weights of six for
+        every component, which suits sources of all kinds together; or give a mixture of your own.
     init : {"auto", "shica_j", "ica", "mvica"} or list of ndarray, default="ica"
         Start: `ShICAJ`, good where noise levels differ; one ICA of the signals that the views
         share, good where sources are far from normal; `MultiViewICA`; "auto" runs two iterations
         from each of the first two and keeps the better; or unmixings of shape (n_components,
-        n_features_v), such as the `components_` of a fit to be continued (warm start).
+        n_features_v), such as the `components_` of a fit to be continued (warm start). Components
+        must correspond between views: random starts do not lead anywhere.
     solver : {"joint", "em", "alternate"}, default="joint"
         "joint" moves all unmixings and noises together. "em" (generalised EM) and "alternate" (one
         view at a time) reach the same optimum in hundreds to thousands of iterations; they are
@@ -291,8 +293,8 @@ class AVICA(_Likelihood):
         positive third moments. The sources themselves have unit variance: that of the posterior
         means is smaller by `posterior_variance_`.
     noise_variances_ : ndarray of shape (n_views, n_components)
-        Variance of the noise that each view adds to each unit-variance source, about
-        0.001 to 1000.
+        Variance of the noise that each view adds to each unit-variance source, about 0.001
+        to 1000.
     posterior_variance_ : ndarray of shape (n_components,)
         Expected squared error of `sources_` under the model.
     reliability_ : ndarray of shape (n_components,)

@@ -492,6 +492,17 @@ def test_added_views_build_on_the_samples_they_are_given(half):
     assert first.n_views_ == 6
 
 
+def test_view_added_by_covariances_is_the_likely_one():
+    data = make_shica("cohort", 8, 2000, 4, random_state=0)
+    model = ShICAJ(random_state=0).fit(data.views[:-1])
+    model.add_view(data.views[-1])
+    order = match_sources(model.sources_, data.sources).permutation
+    variances = data.sources.var(axis=0)
+    truth = data.noise_variances[-1] / variances
+    np.testing.assert_allclose(model.noise_variances_[-1, order], truth, rtol=0.2)
+    assert amari_distance(model.components_[-1:], data.mixings[-1:]) < 0.01
+
+
 def test_view_added_to_one_view_is_finite():
     data = make_multiview_ica(2, 2000, 3, noise_std=0.3, random_state=0)
     model = fit(data.views[:1]).add_view(data.views[1])
