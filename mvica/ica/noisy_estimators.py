@@ -119,8 +119,7 @@ class ShICAML(_Likelihood):
         positive third moments. The sources themselves have unit variance: that of the posterior
         means is smaller by `posterior_variance_`.
     noise_variances_ : ndarray of shape (n_views, n_components)
-        Variance of the noise that each view adds to each unit-variance source, about 0.001
-        to 1000.
+        Variance of the noise that each view adds to a unit-variance source, about 0.001 to 1000.
     posterior_variance_ : ndarray of shape (n_components,)
         Expected squared error of `sources_` under the model.
     reliability_ : ndarray of shape (n_components,)
@@ -293,8 +292,7 @@ class AVICA(_Likelihood):
         positive third moments. The sources themselves have unit variance: that of the posterior
         means is smaller by `posterior_variance_`.
     noise_variances_ : ndarray of shape (n_views, n_components)
-        Variance of the noise that each view adds to each unit-variance source, about 0.001
-        to 1000.
+        Variance of the noise that each view adds to a unit-variance source, about 0.001 to 1000.
     posterior_variance_ : ndarray of shape (n_components,)
         Expected squared error of `sources_` under the model.
     reliability_ : ndarray of shape (n_components,)
