@@ -11,7 +11,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mvica._validation import Interval, StrOptions, _fit_context
-from mvica.joint_diagonalization.spectrogram import FLOOR
+from mvica.joint_diagonalization.spectrogram import Criterion
 from mvica.joint_diagonalization.transform_learning_nmf import (
     OBJECTIVES,
     scale_of,
@@ -56,7 +56,11 @@ class TransformLearningNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         atoms on audio.
     alpha : float, default=0.0
         Weight of the sum of the activations, which makes them sparse; in units of the mean square
-        of the data, so that it does not depend on theirs.
+        of the data.
+    floor : float, default=1e-4
+        Power added to squares and variances, in the same units: in effect, white noise 40 dB below
+        the mean power. It keeps the objective bounded, see Notes. A floor of 1e-6 resolves weaker
+        parts of long recordings; 1e-12 is that of the publication.
     init : {"random", "dct", "jd"}, array-like or tuple, default="random"
         First transform: drawn uniformly; the cosine transform; the joint diagonaliser of the
         covariances of blocks of ``2 * n_window`` consecutive frames, when these are about
@@ -113,12 +117,15 @@ class TransformLearningNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
 
     Notes
     -----
-    With coefficients x, powers v and `mu` the weight of the activations, "likelihood" minimises
-    ``sum(x**2 / v + log(v)) + mu * sum(activations)``, up to a constant twice the negative
-    log-likelihood. "itakura-saito" minimises ``sum(x**2 / v - log(x**2 / v) - 1) + mu *
-    sum(activations)``. For a given transform both have the same factors, but the second also
-    rewards transforms without small coefficients, and its expectation under the model is the same
-    for every transform.
+    With p and v the squared coefficients and the powers, both raised by `floor`, and `mu` the
+    weight of the activations, "likelihood" minimises ``sum(p / v + log(v)) + mu *
+    sum(activations)``, up to a constant twice the negative log-likelihood. "itakura-saito"
+    minimises ``sum(p / v - log(p / v) - 1) + mu * sum(activations)``. For a given transform both
+    have the same factors, but the second also rewards transforms without small coefficients, and
+    its expectation under the model is the same for every transform.
+
+    Without a floor the likelihood has no bound: turning single coefficients to zero, with their
+    powers, gains more and more. These would pin the transform, away from the one sought.
 
     An iteration takes one majorisation-minimisation step for the activations, one for the
     dictionary, and `n_inner` quasi-Newton steps on the orthogonal matrices. The cost of each of the
@@ -159,6 +166,7 @@ class TransformLearningNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         "n_components": [Interval(Integral, 1, None, closed="left"), None],
         "objective": [StrOptions(set(OBJECTIVES))],
         "alpha": [Interval(Real, 0, None, closed="left")],
+        "floor": [Interval(Real, 1e-15, None, closed="left")],
         "init": [StrOptions(set(INITS)), "array-like", tuple],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "n_inner": [Interval(Integral, 1, None, closed="left")],
@@ -175,6 +183,7 @@ class TransformLearningNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         *,
         objective="likelihood",
         alpha=0.0,
+        floor=1e-4,
         init="random",
         n_init=1,
         n_inner=3,
@@ -187,6 +196,7 @@ class TransformLearningNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         self.n_components = n_components
         self.objective = objective
         self.alpha = alpha
+        self.floor = floor
         self.init = init
         self.n_init = n_init
         self.n_inner = n_inner
@@ -219,8 +229,7 @@ class TransformLearningNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             result = solve(
                 frames,
                 self.n_components,
-                divergence=self.objective == "itakura-saito",
-                alpha=self.alpha,
+                Criterion(self.objective == "itakura-saito", self.floor, self.alpha),
                 init=self.init,
                 n_init=self.n_init,
                 n_inner=self.n_inner,
@@ -337,7 +346,7 @@ class TransformLearningNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         C, K = np.ascontiguousarray(C / self._scale), len(self.dictionary_)
         H = np.repeat(np.sum(C**2, axis=1, keepdims=True) / K, K, axis=1)
         unsettled = fit_activations(
-            C, self.dictionary_, float(self.alpha), FLOOR, _MAX_STEPS, _SETTLED, H
+            C, self.dictionary_, float(self.alpha), float(self.floor), _MAX_STEPS, _SETTLED, H
         )
         if unsettled:
             warnings.warn(

@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 
 from mvica.joint_diagonalization.spectrogram import (
-    FLOOR,
+    Criterion,
     TransformObjective,
     fixed_part,
     precisions_of,
@@ -24,6 +24,7 @@ from mvica.optim.orthogonal import Descent, minimize_over_rotations, nearest_ort
 from mvica.optim.result import Result
 
 OBJECTIVES = ("likelihood", "itakura-saito")
+_TINY = 1e-12  # share of the mean square that known variances have at least
 _REPAIR = 50  # iterations between two removals of the rounding errors of the transform
 
 
@@ -64,6 +65,7 @@ def tl_nmf(
     *,
     objective="likelihood",
     alpha=0.0,
+    floor=1e-4,
     init="random",
     n_init=1,
     n_inner=3,
@@ -85,6 +87,8 @@ def tl_nmf(
         What is minimised, see the Notes of `TransformLearningNMF`.
     alpha : float, default=0.0
         Weight of the sum of the activations, in units of the mean square of the data.
+    floor : float, default=1e-4
+        Power added to squares and variances, in the same units, see `TransformLearningNMF`.
     init : {"random", "dct", "jd"}, array-like or tuple, default="random"
         Start, see `TransformLearningNMF`.
     n_init : int, default=1
@@ -138,8 +142,7 @@ def tl_nmf(
     result = solve(
         X,
         n_components,
-        divergence=objective == "itakura-saito",
-        alpha=alpha,
+        Criterion(objective == "itakura-saito", floor, alpha),
         init=init,
         n_init=n_init,
         n_inner=n_inner,
@@ -210,15 +213,15 @@ def learn_transform(
     """
     if objective not in OBJECTIVES:
         raise ValueError(f"objective={objective!r} is unknown: choose one of {OBJECTIVES}.")
-    divergence = objective == "itakura-saito"
+    criterion = Criterion(objective == "itakura-saito", _TINY)
     X = check_array(X, dtype=np.float64, input_name="X", ensure_min_samples=2)
     variances = check_non_negative(variances, X.shape, "variances")
     scale = scale_of(X)
-    Y, V = X / scale, variances / scale**2 + FLOOR
+    Y, V = X / scale, variances / scale**2 + _TINY
     Phi = first_transform(Y, init, check_random_state(random_state))
-    evaluate = TransformObjective(Y, 1.0 / V, divergence=divergence)
+    evaluate = TransformObjective(Y, 1.0 / V, criterion)
     _, result = minimize_over_rotations(evaluate, Phi, tol=tol, max_iter=max_iter)
-    constant = np.log(V).sum() + (-V.size if divergence else _log_units(V.size, scale))
+    constant = np.log(V).sum() + (-V.size if criterion.divergence else _log_units(V.size, scale))
     if not result.converged:
         warnings.warn(
             f"learn_transform did not converge in {result.n_iter} iterations ({result.message}): "
@@ -235,9 +238,7 @@ def learn_transform(
     )
 
 
-def solve(
-    X, n_components, *, divergence, alpha, init, n_init, random_state, callback=None, **options
-):
+def solve(X, n_components, criterion, *, init, n_init, random_state, callback=None, **options):
     """Factorise validated frames X (N, M) from each start; return the best outcome.
 
     `options` are ``n_inner``, ``max_iter`` and ``tol``.
@@ -249,12 +250,12 @@ def solve(
     best = None
     for _ in range(n_init):
         start = first_unknowns(Y, K, init, scale, rng)
-        found = _alternate(Y, start, alpha, divergence=divergence, callback=callback, **options)
+        found = _alternate(Y, start, criterion, callback=callback, **options)
         if best is None or found[1].objective < best[1].objective:
             best = found
         if found[1].message == "interrupted":
             break
-    return _finish(Y, *best, scale, divergence=divergence)
+    return _finish(Y, *best, scale, criterion)
 
 
 def scale_of(X):
@@ -295,19 +296,20 @@ def warn_unless_converged(result, name, max_iter, tol, stacklevel):
 # ---- the alternation -------------------------------------------------------------------------
 
 
-def _alternate(Y, start, penalty, *, divergence, n_inner, max_iter, tol, callback):
+def _alternate(Y, start, criterion, *, n_inner, max_iter, tol, callback):
     """Take turns between the factors and the transform; the objective never increases."""
     state, descent, message = start, Descent(memory=0), None
-    history = [_evaluate(Y, state, divergence).value + _fixed(state, penalty, divergence)]
+    value = _evaluate(Y, state, criterion).value
+    history = [value + fixed_part(state.H, state.D, criterion)]
     try:
         while message is None:
-            H, D = update_factors(Y, state.Phi, state.H, state.D, penalty)
-            evaluate = TransformObjective(Y, precisions_of(H, D), divergence=divergence)
+            H, D = update_factors(Y, state.Phi, state.H, state.D, criterion)
+            evaluate = TransformObjective(Y, precisions_of(H, D, criterion.floor), criterion)
             Phi, value, slope = _turn(evaluate, state.Phi, descent, n_inner)
             if len(history) % _REPAIR == 0:
                 Phi = nearest_orthogonal(Phi)
             state = Unknowns(Phi, H, D)
-            history.append(value + _fixed(state, penalty, divergence))
+            history.append(value + fixed_part(H, D, criterion))
             change = (history[-2] - history[-1]) / Y.size
             if callback is not None:
                 callback(len(history) - 1, history[-1], slope / len(Y))
@@ -317,7 +319,7 @@ def _alternate(Y, start, penalty, *, divergence, n_inner, max_iter, tol, callbac
                 message = "max_iter reached"
     except KeyboardInterrupt:
         message = "interrupted"
-    norm = np.abs(_evaluate(Y, state, divergence).gradient).max() / len(Y)
+    norm = np.abs(_evaluate(Y, state, criterion).gradient).max() / len(Y)
     found, converged = np.array(history), message == "converged"
     return state, Result(
         state.Phi, found[-1], float(norm), len(found) - 1, converged, found, message
@@ -339,13 +341,9 @@ def _turn(evaluate, Phi, descent, n_steps):
     return Phi, point.value, slope
 
 
-def _evaluate(Y, state, divergence):
-    precisions = precisions_of(state.H, state.D)
-    return TransformObjective(Y, precisions, divergence=divergence)(state.Phi)
-
-
-def _fixed(state, penalty, divergence):
-    return fixed_part(state.H, state.D, penalty, divergence=divergence)
+def _evaluate(Y, state, criterion):
+    precisions = precisions_of(state.H, state.D, criterion.floor)
+    return TransformObjective(Y, precisions, criterion)(state.Phi)
 
 
 def _log_units(n_coefficients, scale):
@@ -356,14 +354,14 @@ def _log_units(n_coefficients, scale):
 # ---- the answer ------------------------------------------------------------------------------
 
 
-def _finish(Y, state, result, scale, *, divergence):
+def _finish(Y, state, result, scale, criterion):
     """Back to the units of the data, with the stated order and signs."""
     Phi = nearest_orthogonal(state.Phi)
     atoms = np.argsort(-np.einsum("am,am->a", Phi @ (Y.T @ Y), Phi), kind="stable")
     Phi = Phi[atoms]
     Phi *= np.sign(Phi[np.arange(len(Phi)), np.abs(Phi).argmax(axis=1)])[:, None]
     components = np.argsort(-state.H.sum(axis=0), kind="stable")
-    constant = 0.0 if divergence else _log_units(Y.size, scale)
+    constant = 0.0 if criterion.divergence else _log_units(Y.size, scale)
     return TransformFactorization(
         x=Phi,
         objective=float(result.objective + constant),
