@@ -55,8 +55,8 @@ class TransformLearningNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         "itakura-saito" is the objective of the publication, which cannot, but may give useful
         atoms on audio.
     alpha : float, default=0.0
-        Weight of the sum of the activations, which makes them sparse; in units of the mean square
-        of the data.
+        Weight of the sum of the activations, which shrinks them; in units of the mean square of
+        the data.
     floor : float, default=1e-4
         Power added to squares and variances, in the same units: in effect, white noise 40 dB below
         the mean power. It keeps the objective bounded, see Notes. A floor of 1e-6 resolves weaker
