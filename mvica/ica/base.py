@@ -74,7 +74,7 @@ class MultiViewICABase(MultiViewTransformer):
             warnings.warn(
                 f"Components {gaussian.tolist()} are Gaussian to the eye of {type(self).__name__}: "
                 "it cannot tell them from their mixtures. A model that learns a noise level for "
-                "each view and component (ShICA) can.",
+                "each view and component (ShICAML) can.",
                 UserWarning,
                 stacklevel=5,
             )
