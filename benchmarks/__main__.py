@@ -17,6 +17,7 @@ STUDIES = {
     "delays": "Delays and dilations",
     "joint_diagonalization": "Joint diagonalisation next to qndiag and pyriemann",
     "causal": "Causal discovery next to lingam",
+    "tlnmf": "Transform-learning NMF next to published figures",
 }
 OTHER = ("iterations", "memory", *STUDIES)
 
