@@ -17,7 +17,7 @@ STUDIES = {
     "delays": "Delays and dilations",
     "joint_diagonalization": "Joint diagonalisation next to qndiag and pyriemann",
     "causal": "Causal discovery next to lingam",
-    "tlnmf": "Transform-learning NMF next to published figures",
+    "tlnmf": "Transform-learning NMF next to the package of its authors",
 }
 OTHER = ("iterations", "memory", *STUDIES)
 
