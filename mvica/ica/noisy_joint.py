@@ -22,6 +22,7 @@ SLOW, PATIENCE = 0.7, 3  # unless so many full steps in a row leave that share o
 SHORT = 0.25  # steps below this show that past steps mislead
 LOWEST_FLOOR, FIRST_FLOOR, LARGEST_FLOOR = 1e-6, 1e-2, 0.5  # of what views share: damps steps
 LARGEST_STEP = 1.0  # of a log noise
+BLIND_STEPS, TRUST = 10, 2.0  # steps in all that may raise the gradient so much, where L is blind
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,8 @@ class _Steps:
 
     def __init__(self, objective, scope):
         self.objective, self.scope = objective, scope
-        self.pairs, self.floor, self.n_slow = Pairs(), LOWEST_FLOOR, 0
+        self.pairs, self.floor = Pairs(), LOWEST_FLOOR
+        self.n_slow, self.n_blind = 0, 0
         self.held = None
 
     def advance(self, point):
@@ -157,6 +159,9 @@ class _Steps:
         if step is None and self.pairs.steps:
             self.pairs.clear()  # stale curvature: once more from the Newton direction
             step = self._search(point, precondition(-gradient), gradient, norm)
+        if step is None and self.n_blind < BLIND_STEPS:  # beyond rounding: a few on trust
+            self.n_blind += 1
+            step = self._search(point, precondition(-gradient), gradient, TRUST * norm)
         if step is None:
             return None
         moved, t, move = step
