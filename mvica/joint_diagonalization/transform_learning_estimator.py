@@ -1,7 +1,6 @@
 """The estimator TransformLearningNMF."""
 
 import warnings
-from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
@@ -10,15 +9,14 @@ from sklearn.utils import check_array
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mvica._validation import Interval, StrOptions, _fit_context
+from mvica._validation import StrOptions, _fit_context
 from mvica.joint_diagonalization.spectrogram import Criterion
 from mvica.joint_diagonalization.transform_learning_nmf import (
-    OBJECTIVES,
+    FACTOR_CONSTRAINTS,
     scale_of,
     solve,
     warn_unless_converged,
 )
-from mvica.joint_diagonalization.transform_start import INITS
 from mvica.optim.progress import progress_bar
 
 FLOATS = [np.float64, np.float32]
@@ -163,17 +161,8 @@ class TransformLearningNMF(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
     """
 
     _parameter_constraints: dict = {
-        "n_components": [Interval(Integral, 1, None, closed="left"), None],
-        "objective": [StrOptions(set(OBJECTIVES))],
-        "alpha": [Interval(Real, 0, None, closed="left")],
-        "floor": [Interval(Real, 1e-15, None, closed="left")],
-        "init": [StrOptions(set(INITS)), "array-like", tuple],
-        "n_init": [Interval(Integral, 1, None, closed="left")],
-        "n_inner": [Interval(Integral, 1, None, closed="left")],
-        "max_iter": [Interval(Integral, 1, None, closed="left")],
-        "tol": [Interval(Real, 0, None, closed="left")],
+        **FACTOR_CONSTRAINTS,
         "output": [StrOptions({"activations", "coefficients"})],
-        "random_state": ["random_state"],
         "verbose": ["verbose"],
     }
 

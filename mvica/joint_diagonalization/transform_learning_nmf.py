@@ -2,11 +2,13 @@
 
 import warnings
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 
+from mvica._validation import Interval, StrOptions, validate_params
 from mvica.joint_diagonalization.spectrogram import (
     Criterion,
     TransformObjective,
@@ -15,6 +17,7 @@ from mvica.joint_diagonalization.spectrogram import (
     update_factors,
 )
 from mvica.joint_diagonalization.transform_start import (
+    INITS,
     Unknowns,
     check_non_negative,
     first_transform,
@@ -23,9 +26,26 @@ from mvica.joint_diagonalization.transform_start import (
 from mvica.optim.orthogonal import Descent, minimize_over_rotations, nearest_orthogonal
 from mvica.optim.result import Result
 
-OBJECTIVES = ("likelihood", "itakura-saito")
 _TINY = 1e-12  # share of the mean square that known variances have at least
 _REPAIR = 50  # iterations between two removals of the rounding errors of the transform
+
+_COUNT = Interval(Integral, 1, None, closed="left")
+_NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
+CONSTRAINTS = {
+    "objective": [StrOptions({"likelihood", "itakura-saito"})],
+    "init": [StrOptions(set(INITS)), "array-like", tuple],
+    "max_iter": [_COUNT],
+    "tol": [_NOT_NEGATIVE],
+    "random_state": ["random_state"],
+}
+FACTOR_CONSTRAINTS = {
+    **CONSTRAINTS,
+    "n_components": [_COUNT, None],
+    "alpha": [_NOT_NEGATIVE],
+    "floor": [Interval(Real, 1e-15, None, closed="left")],
+    "n_init": [_COUNT],
+    "n_inner": [_COUNT],
+}
 
 
 @dataclass(frozen=True)
@@ -59,6 +79,9 @@ class TransformFactorization(Result):
     activations: np.ndarray
 
 
+@validate_params(
+    {**FACTOR_CONSTRAINTS, "callback": [callable, None]}, prefer_skip_nested_validation=True
+)
 def tl_nmf(
     X,
     n_components=None,
@@ -115,7 +138,8 @@ def tl_nmf(
     Raises
     ------
     ValueError
-        If the data are not finite, are all zero, or do not fit `n_components` or `init`.
+        If the data are not finite, are all zero, or do not fit `n_components` or `init`; if a
+        parameter has no meaning.
 
     Warns
     -----
@@ -136,8 +160,6 @@ def tl_nmf(
     >>> bool(recovery(result.x, truth.transform) > 0.97)
     True
     """
-    if objective not in OBJECTIVES:
-        raise ValueError(f"objective={objective!r} is unknown: choose one of {OBJECTIVES}.")
     X = check_array(X, dtype=np.float64, input_name="X", ensure_min_samples=2)
     result = solve(
         X,
@@ -155,6 +177,7 @@ def tl_nmf(
     return result
 
 
+@validate_params(CONSTRAINTS, prefer_skip_nested_validation=True)
 def learn_transform(
     X,
     variances,
@@ -211,8 +234,6 @@ def learn_transform(
     >>> bool(recovery(result.x, truth.transform) > 0.97)
     True
     """
-    if objective not in OBJECTIVES:
-        raise ValueError(f"objective={objective!r} is unknown: choose one of {OBJECTIVES}.")
     criterion = Criterion(objective == "itakura-saito", _TINY)
     X = check_array(X, dtype=np.float64, input_name="X", ensure_min_samples=2)
     variances = check_non_negative(variances, X.shape, "variances")

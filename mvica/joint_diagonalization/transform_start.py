@@ -59,9 +59,7 @@ def first_transform(Y, init, rng):
         return random_orthogonal(M, rng)
     if init == "dct":
         return dct(np.eye(M), axis=0, norm="ortho")
-    if init == "jd":
-        return _joint_diagonaliser(Y)
-    raise ValueError(f"init={init!r} is unknown: choose one of {INITS}, or an array.")
+    return _joint_diagonaliser(Y)
 
 
 def _given_transform(init, M, name):

@@ -104,6 +104,16 @@ def test_activations_of_louder_frames():
     )
 
 
+def test_single_precision():
+    X = truth().frames
+    narrow = TransformLearningNMF(2, tol=1e-3, random_state=0).fit(X.astype(np.float32))
+    wide = TransformLearningNMF(2, tol=1e-3, random_state=0).fit(X)
+    H = narrow.transform(X.astype(np.float32))
+    assert H.dtype == np.float32
+    np.testing.assert_allclose(H, wide.transform(X), atol=1e-3 * H.max())
+    np.testing.assert_allclose(narrow.transform_, wide.transform_, atol=1e-4)
+
+
 def test_activations_of_silence():
     silent = fitted().transform(np.zeros((3, 8)))
     np.testing.assert_array_equal(silent, 0.0)

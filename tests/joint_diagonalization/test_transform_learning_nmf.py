@@ -433,8 +433,13 @@ PHI = np.eye(10)
         (X[:1], {}, "1 sample"),
         (X, {"n_components": 10}, r"n_components=10 is more than 9 for X of shape \(500, 10\)"),
         (X[:5], {"n_components": 5}, r"n_components=5 is more than 4"),
-        (X, {"objective": "euclidean"}, "objective='euclidean' is unknown"),
-        (X, {"init": "svd"}, "init='svd' is unknown"),
+        (X, {"objective": "euclidean"}, "'objective' parameter of tl_nmf must be .*'euclidean'"),
+        (X, {"init": "svd"}, "'init' parameter of tl_nmf must be .*'svd'"),
+        (X, {"n_init": 0}, "'n_init' parameter of tl_nmf must be .* 0"),
+        (X, {"n_inner": 0}, "'n_inner' parameter of tl_nmf must be .* 0"),
+        (X, {"max_iter": 0}, "'max_iter' parameter of tl_nmf must be .* 0"),
+        (X, {"alpha": -1.0}, "'alpha' parameter of tl_nmf must be .* -1.0"),
+        (X, {"floor": 0.0}, "'floor' parameter of tl_nmf must be .* 0.0"),
         (X, {"init": np.eye(9)}, r"init has shape \(9, 9\), expected \(10, 10\)"),
         (X, {"init": 2 * PHI}, "init is not orthogonal"),
         (X[:39], {"init": "jd"}, "needs at least 40 frames"),
@@ -469,5 +474,5 @@ def test_bad_variances(variances, message):
 
 
 def test_unknown_objective_of_the_transform_alone():
-    with pytest.raises(ValueError, match="objective='kl' is unknown"):
+    with pytest.raises(ValueError, match="'objective' parameter of learn_transform"):
         learn_transform(X, np.ones_like(X), objective="kl")
