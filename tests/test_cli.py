@@ -308,7 +308,7 @@ def test_an_output_that_is_a_link_keeps_its_target_in_place(recordings):
 
 
 def test_ctrl_c_that_a_solver_catches_still_stops_the_command(recordings, capsys, monkeypatch):
-    out = recordings.parent / "out"
+    out, before = recordings.parent / "out", signal.getsignal(signal.SIGINT)
     plain = MultiViewICA._solve
 
     def interrupted(self, *arguments):
@@ -321,7 +321,7 @@ def test_ctrl_c_that_a_solver_catches_still_stops_the_command(recordings, capsys
     assert main(["fit", str(recordings), "-n", "2", "-o", str(out)]) == 130
     assert "interrupted, nothing was written" in capsys.readouterr().err
     assert names(recordings.parent) == ["data"]
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before, "the caller's handler is back"
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
