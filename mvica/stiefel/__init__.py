@@ -1,0 +1,18 @@
+"""Solvers under generalized orthogonality, and the eigenproblems, CCA and ICA built on them."""
+
+from importlib import import_module
+
+# Public name -> module that defines it. Imported at first use, as the estimators need scikit-learn.
+_PUBLIC = {}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name):
+    if name in _PUBLIC:
+        return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(set(globals()) | set(__all__))
