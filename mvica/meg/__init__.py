@@ -1,1 +1,24 @@
 """MNE-Python recordings in and out."""
+
+from importlib import import_module
+
+_PUBLIC = {
+    "MEGGroup": "mvica.meg.group",
+    "MEGViews": "mvica.meg.records",
+    "SubjectRecord": "mvica.meg.records",
+    "patterns_to_evoked": "mvica.meg.patterns",
+    "sensor_patterns": "mvica.meg.patterns",
+    "to_views": "mvica.meg.views",
+}
+
+__all__ = sorted(_PUBLIC)
+
+
+def __getattr__(name):
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    raise AttributeError(f"module 'mvica.meg' has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__
