@@ -83,7 +83,7 @@ def shortened(text, length):
 
 
 def component_ticks(ax, p):
-    """Number p components along the first axis, as many as there is room for."""
+    """Write numbers of components along the first axis, as many as there is room for."""
     step = 1 if p <= 24 else -(-p // 12)
     ax.set_xticks(range(0, p, step))
     ax.tick_params(labelsize=8)
@@ -98,3 +98,9 @@ def open_frame(ax):
 def p_text(p):
     """Write a p value with one digit that counts."""
     return "p < 0.0001" if p < 1e-4 else f"p = {p:.1g}"
+
+
+def stage_colours(count):
+    """Give that many colours that differ for people with any colour vision."""
+    palette = (SHARED_COLOUR, MARK_COLOUR, "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+    return [palette[i % len(palette)] for i in range(count)]

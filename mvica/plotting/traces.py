@@ -5,6 +5,7 @@ import numpy as np
 from mvica.plotting.canvas import SPLIT_COLOUR, shortened
 
 MAX_POINTS = 4000  # drawn along a trace: more would not be seen, and slows the figure
+TICKS = 10  # numbers along an axis of several segments
 
 
 def time_axis(n, times, segments):
@@ -20,10 +21,31 @@ def time_axis(n, times, segments):
     starts = [start for _, start in segments]
     marks = []
     for start, end in zip(starts, [*starts[1:], n], strict=True):
-        own = times[start:end]
-        marks.append(start + int(np.argmin(np.abs(own))) if own[0] < 0 < own[-1] else start)
+        marks += [start + mark for mark in _round_times(times[start:end], TICKS // len(starts))]
     # Times of recordings carry float32 noise: without rounding, zero would read -1.5e-09.
     return x, label, (marks, [f"{round(times[mark], 6) + 0:.3g}" for mark in marks])
+
+
+def _round_times(own, count):
+    """Choose samples of a segment to write times at: zero, or the first, and round ones."""
+    zero = int(np.argmin(np.abs(own))) if own[0] < 0 < own[-1] else 0
+    length = own[-1] - own[0]
+    if count < 2 or not length > 0:
+        return [zero]
+    step = next(s for s in _steps(length) if length / s <= count)
+    away = own[zero] + step * np.arange(-count, count + 1)
+    # Near a join the numbers of two segments would touch.
+    inside = (away > own[0] + 0.1 * length) & (away < own[-1] - 0.1 * length)
+    samples = [int(np.argmin(np.abs(own - time))) for time in away[inside]]
+    return sorted({zero, *samples})
+
+
+def _steps(length):
+    """Yield 1, 2 and 5 times powers of ten, from far below the length on."""
+    power = 10.0 ** (np.floor(np.log10(length)) - 2)
+    for _ in range(4):
+        yield from (power, 2 * power, 5 * power)
+        power *= 10
 
 
 def thinned(x, traces):
@@ -47,8 +69,9 @@ def mark_segments(ax, x, segments, ticks):
         ax.axvline(x[start], color="black", linewidth=0.8)
     if ticks is not None:
         ax.set_xticks(*ticks)
-        for mark in ticks[0]:
-            ax.axvline(mark, color=SPLIT_COLOUR, linewidth=0.8, linestyle=":")
+        for mark, words in zip(*ticks, strict=True):
+            if words == "0":
+                ax.axvline(mark, color=SPLIT_COLOUR, linewidth=0.8, linestyle=":")
 
 
 def name_segments(ax, x, segments, room):
