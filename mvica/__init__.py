@@ -7,12 +7,15 @@ from mvica._version import __version__
 # Public name -> module that defines it. Imported at first use, so `import mvica` stays fast.
 _PUBLIC = {
     "AVICA": "mvica.ica.noisy_estimators",
+    "CCA": "mvica.stiefel.cca",
     "DirectLiMVAM": "mvica.causal.estimators",
+    "GCCA": "mvica.stiefel.gcca",
     "GaussianLiMVAM": "mvica.causal.gaussian",
     "GroupICA": "mvica.ica.baselines",
     "GroupPCA": "mvica.reduction.estimators",
     "ICALiMVAM": "mvica.causal.ica",
     "JointDiagonalization": "mvica.joint_diagonalization.estimator",
+    "MCCA": "mvica.stiefel.gcca",
     "MVICAD": "mvica.ica.delays_estimator",
     "MVICAD2": "mvica.ica.dilations_estimator",
     "MultiViewData": "mvica.views",

@@ -25,7 +25,12 @@ DIGEST_LENGTH = 64
 NUMERIC_KINDS = "biufc"
 # Dataclasses that fitted attributes may hold -> module that defines them.
 RECORDS = {
+    "CholeskyInverse": "mvica.stiefel.preconditioner",
+    "JointCovariance": "mvica.stiefel.cca_covariance",
+    "LandingState": "mvica.stiefel.stochastic",
+    "LandingStream": "mvica.stiefel.cca_stream",
     "PriorKnowledge": "mvica.causal.knowledge",
+    "SpectralInverse": "mvica.stiefel.preconditioner",
     "SourceDensities": "mvica.ica.mixture",
     "TimingTest": "mvica.ica.dilations_errors",
 }

@@ -191,7 +191,10 @@ STRICTER = (
 @pytest.mark.parametrize("check", STRICTER)
 @pytest.mark.parametrize("estimator", INSTANCES, ids=repr)
 def test_scikit_learn_stricter(estimator, check):
-    run_check(getattr(estimator_checks, check), type(estimator).__name__, estimator)
+    name = type(estimator).__name__
+    if "output_transform" in check:
+        name = f"mvica.{name}"  # of scikit-learn's CCA these checks expect a pair of outputs
+    run_check(getattr(estimator_checks, check), name, estimator)
 
 
 @pytest.mark.parametrize("estimator", INSTANCES, ids=repr)

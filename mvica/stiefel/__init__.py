@@ -3,7 +3,11 @@
 from importlib import import_module
 
 # Public name -> module that defines it. Imported at first use, as the estimators need scikit-learn.
-_PUBLIC = {}
+_PUBLIC = {
+    "CCA": "cca",
+    "GCCA": "gcca",
+    "MCCA": "gcca",
+}
 
 __all__ = sorted(_PUBLIC)
 

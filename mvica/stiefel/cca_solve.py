@@ -1,0 +1,420 @@
+"""From rows or covariances of views to canonical directions, by the solver that fits."""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from mvica.reduction.reduce import check_n_components
+from mvica.stiefel.cca_covariance import (
+    no_covariance,
+    scaled_fourth_powers,
+    shrinkage_ridge,
+)
+from mvica.stiefel.cca_direct import (
+    ILL_CONDITIONED,
+    feature_scales,
+    many_view_directions,
+    thin_svd,
+    two_view_directions,
+    whiten_covariance,
+)
+from mvica.stiefel.cca_landing import cca_landing
+from mvica.stiefel.cca_rows import CenteredRows, feature_statistics
+from mvica.stiefel.cca_rr import block_rayleigh_ritz, optimality
+from mvica.stiefel.preconditioner import sampled_start, with_known_directions
+
+DIRECT_FEATURES = 400  # up to this many, covariances are quicker than passes over the data
+DIRECT_SAMPLES = 40  # for each feature: with fewer, too
+DIRECT_COMPONENTS = 20  # times the components: with fewer features, too
+USUAL_VECTORS = 8  # columns for which these numbers were measured
+LOOSE = 0.1  # residual of a landing that did its work: the gap is about its square
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the solvers need to know.
+
+    Attributes
+    ----------
+    n_components : int or None
+    solver : str
+    regularization : float, str or sequence of float
+    scale : bool
+    consensus : bool
+        Maximise the variance of the sum of the views instead of the agreement between views.
+    random_state : RandomState
+    tol : float
+    max_iter, n_epochs : int
+    batch_size : int or None
+    oversampling : int
+    start : list of ndarray of shape (n_features_v, p) or None
+        Directions to start from.
+    callback : callable or None
+    """
+
+    n_components: int | None
+    solver: str
+    regularization: object
+    scale: bool
+    consensus: bool
+    random_state: object
+    tol: float = 1e-5
+    max_iter: int = 100
+    n_epochs: int = 3
+    batch_size: int | None = None
+    oversampling: int = 3
+    start: list | None = None
+    callback: object = None
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Canonical directions, in units of `feature_scales`.
+
+    Attributes
+    ----------
+    means, scales : list of ndarray of shape (n_features_v,)
+        Mean and factor of each feature.
+    directions : list of ndarray of shape (n_features_v, p)
+    images : list of ndarray of shape (n_features_v, p)
+        Covariances of the features with the scores of their view.
+    moments : ndarray of shape (m, m, p, p)
+        Second moments of the scores of all views, without ridge.
+    values : ndarray of shape (p,)
+        What is maximised, of each component.
+    patterns : list of ndarray of shape (n_features_v, p) or None
+        Covariances of the features with the sums of the scores of all views, if they are cheap.
+    ridges : ndarray of shape (m,)
+    ranks : ndarray of shape (m,) of int
+    solver : str
+        The one taken.
+    n_iter : int
+    converged : bool
+    """
+
+    means: list
+    scales: list
+    directions: list
+    images: list
+    moments: np.ndarray
+    values: np.ndarray
+    patterns: list | None
+    ridges: np.ndarray
+    ranks: np.ndarray
+    solver: str
+    n_iter: int = 1
+    converged: bool = True
+
+
+def solve(rows, settings):
+    """Find the canonical directions of views.
+
+    Parameters
+    ----------
+    rows : ArrayRows or BatchRows
+        The views.
+    settings : Settings
+        What to do.
+
+    Returns
+    -------
+    solution : Solution
+
+    Raises
+    ------
+    ValueError
+        If the solver cannot do what is asked, a view has a smaller rank than `n_components`, or
+        has as many directions as samples and no regularization.
+    """
+    solver = _choose(rows, settings)
+    if solver in ("lobpcg", "landing"):
+        return _solve_by_passes(rows, settings, solver)
+    if solver == "direct":
+        covariance = no_covariance(rows.sizes).added(rows.chunks())
+        solution, conditions = _solve_direct(covariance, settings, rows)
+        squared_away = not solution.ridges.any() and min(conditions) < ILL_CONDITIONED
+        if settings.solver == "direct" or not squared_away or not hasattr(rows, "views"):
+            return solution
+    return _solve_svd(rows, settings)
+
+
+def solve_covariance(covariance, settings, *, few_samples=False):
+    """Find the canonical directions of views of which only the covariance is known.
+
+    Parameters
+    ----------
+    covariance : JointCovariance
+        Of all views.
+    settings : Settings
+        What to do.
+    few_samples : bool, default=False
+        Accept views with as many directions as samples: more samples will come.
+
+    Returns
+    -------
+    solution : Solution
+    """
+    return _solve_direct(covariance, settings, None, few_samples=few_samples)[0]
+
+
+def _choose(rows, settings):
+    """Solver to take; refuse what cannot be done."""
+    solver, n, d = settings.solver, rows.n_samples, max(rows.sizes)
+    two, shrunk = len(rows.sizes) == 2, isinstance(settings.regularization, str)
+    in_memory = hasattr(rows, "views")
+    if solver in ("lobpcg", "landing"):
+        if not two:
+            raise ValueError(
+                f"solver={solver!r} needs 2 views, X has {len(rows.sizes)}: use solver='direct'"
+            )
+        if shrunk:
+            raise ValueError(
+                f"regularization={settings.regularization!r} is estimated from covariances, which "
+                f"solver={solver!r} does not form: give numbers, or use solver='direct'"
+            )
+        return solver
+    if solver == "svd" and not in_memory:
+        raise ValueError("solver='svd' needs arrays, not a function: use 'direct' or 'lobpcg'")
+    if solver != "auto":
+        return solver
+    if n < d and in_memory:
+        return "svd"
+    p = settings.n_components
+    if not two or shrunk or p is None or settings.consensus:
+        return "direct"
+    crossover = DIRECT_FEATURES * max((p + settings.oversampling) / USUAL_VECTORS, 1.0)
+    if d <= crossover or n < DIRECT_SAMPLES * d or DIRECT_COMPONENTS * p > d:
+        return "direct"
+    return "lobpcg"
+
+
+def given_ridges(regularization, n_views):
+    """Return the ridge of each view, or None where it is to be estimated."""
+    if isinstance(regularization, str):
+        return [None] * n_views
+    ridges = np.asarray(regularization, dtype=np.float64)
+    if ridges.ndim == 0:
+        ridges = np.full(n_views, ridges)
+    if ridges.shape != (n_views,) or not (np.isfinite(ridges) & (ridges >= 0)).all():
+        raise ValueError(
+            f"regularization must be a number >= 0, one for each of the {n_views} views, "
+            f"'ledoit_wolf' or 'oas', got {regularization!r}."
+        )
+    return ridges.tolist()
+
+
+def _scales(variances, means, n_samples, dtype, settings, ridges):
+    return [
+        feature_scales(variance, mean, n_samples, dtype, standardize=settings.scale or ridge == 0)
+        for variance, mean, ridge in zip(variances, means, ridges, strict=True)
+    ]
+
+
+def _estimated(settings, shapes, spectra, fourths):
+    """Ridges from the eigenvalues of the covariances."""
+    return [
+        shrinkage_ridge(settings.regularization, values, d, n, fourth)
+        for (n, d), values, fourth in zip(shapes, spectra, fourths, strict=True)
+    ]
+
+
+def _check_samples(n_samples, sizes, ranks, ridges):
+    """Refuse views whose directions fill the space of the samples: all correlations are 1."""
+    if len(sizes) == 1:
+        return
+    for v, (d, rank, ridge) in enumerate(zip(sizes, ranks, ridges, strict=True)):
+        if ridge == 0 and rank >= n_samples - 1:
+            raise ValueError(
+                f"view {v} of shape ({n_samples}, {d}) has as many directions as samples: it "
+                "correlates perfectly with anything. Give a regularization, for example "
+                "regularization='ledoit_wolf', or more samples."
+            )
+
+
+def _solve_direct(covariance, settings, rows, *, few_samples=False):
+    """Solution and condition of each view."""
+    m, n, dtype = len(covariance.sizes), covariance.n_samples, covariance.dtype
+    means, ridges = covariance.means(), given_ridges(settings.regularization, m)
+    scales = _scales(covariance.variances(), means, n, dtype, settings, ridges)
+
+    def scaled(v, w):
+        return covariance.covariance(v, w) * np.outer(scales[v], scales[w])
+
+    if ridges[0] is None:
+        fourths = [None] * m
+        if settings.regularization == "ledoit_wolf":
+            if rows is None:
+                raise ValueError(
+                    "regularization='ledoit_wolf' needs all samples at once: use 'oas' or numbers"
+                )
+            fourths = scaled_fourth_powers(rows, means, scales)
+        spectra = [np.linalg.eigvalsh(scaled(v, v)) for v in range(m)]
+        shapes = [(n, d) for d in covariance.sizes]
+        ridges = _estimated(settings, shapes, spectra, fourths)
+    whitened = [
+        whiten_covariance(scaled(v, v), ridges[v], n, dtype, principal=m == 1) for v in range(m)
+    ]
+    ranks = [one.rank for one in whitened]
+    if not few_samples:
+        _check_samples(n, covariance.sizes, ranks, ridges)
+    wanted = settings.n_components
+    if few_samples and wanted is not None and n <= max(covariance.sizes):
+        wanted = min(wanted, max(min(ranks), 1))
+    p = check_n_components([(n, d) for d in covariance.sizes], whitened, wanted)
+
+    def block(v, w):
+        half = whitened[v].inverse.whiten(scaled(v, w))
+        return whitened[w].inverse.whiten(half.T).T
+
+    U, values = _directions(whitened, block, p, settings)
+    products = [[scaled(v, w) @ U[w] for w in range(m)] for v in range(m)]
+    solution = Solution(
+        means,
+        scales,
+        U,
+        [products[v][v] for v in range(m)],
+        _moments(U, products),
+        values,
+        [sum(row) for row in products],
+        np.array(ridges, dtype=np.float64),
+        np.array(ranks),
+        "direct",
+    )
+    return solution, [one.condition for one in whitened]
+
+
+def _solve_svd(rows, settings):
+    m, n = len(rows.sizes), rows.n_samples
+    statistics = feature_statistics(rows)
+    ridges = given_ridges(settings.regularization, m)
+    scales = _scales(statistics.variances, statistics.means, n, rows.dtype, settings, ridges)
+    parts = zip(rows.views, statistics.means, scales, strict=True)
+    thin = [thin_svd(*part) for part in parts]
+    if ridges[0] is None:
+        lw = settings.regularization == "ledoit_wolf"
+        fourths = scaled_fourth_powers(rows, statistics.means, scales) if lw else [None] * m
+        shapes, spectra = [X.shape for X in rows.views], [one.values**2 for one in thin]
+        ridges = _estimated(settings, shapes, spectra, fourths)
+    whitened = [one.whitened(ridge) for one, ridge in zip(thin, ridges, strict=True)]
+    ranks = [one.rank for one in whitened]
+    _check_samples(n, rows.sizes, ranks, ridges)
+    p = check_n_components([(n, d) for d in rows.sizes], whitened, settings.n_components)
+    shrunk = [one.shrunk(ridge) for one, ridge in zip(thin, ridges, strict=True)]
+    U, values = _directions(whitened, lambda v, w: shrunk[v].T @ shrunk[w], p, settings)
+    scores = [one.scores(W) for one, W in zip(thin, U, strict=True)]
+    products = [[one.regressions(S) for S in scores] for one in thin]
+    return Solution(
+        statistics.means,
+        scales,
+        U,
+        [products[v][v] for v in range(m)],
+        _moments(U, products),
+        values,
+        [sum(row) for row in products],
+        np.array(ridges, dtype=np.float64),
+        np.array(ranks),
+        "svd",
+    )
+
+
+def _directions(whitened, block, p, settings):
+    if len(whitened) == 2 and not settings.consensus:
+        return two_view_directions(whitened, block(0, 1), p)
+    return many_view_directions(
+        whitened,
+        block,
+        p,
+        ridge_agrees=not settings.consensus,
+        random_state=settings.random_state,
+    )
+
+
+def _moments(U, products):
+    return np.array([
+        [W.T @ product for product in row] for W, row in zip(U, products, strict=True)
+    ])  # fmt: skip
+
+
+def _solve_by_passes(rows, settings, solver):
+    """Solve by reading rows again and again: block Rayleigh-Ritz or landing."""
+    n, ridges = rows.n_samples, given_ridges(settings.regularization, 2)
+    _check_samples(n, rows.sizes, rows.sizes, ridges)
+    statistics = feature_statistics(rows)
+    scales = _scales(statistics.variances, statistics.means, n, rows.dtype, settings, ridges)
+    data = CenteredRows(rows, statistics, scales, ridges)
+    q = (settings.n_components or min(rows.sizes)) + settings.oversampling
+    inverses, start = sampled_start(data, q, settings.random_state)
+    known = [_Known(inverse.n_directions) for inverse in inverses]
+    p = check_n_components([(n, d) for d in rows.sizes], known, settings.n_components)
+    if settings.start is not None:
+        start = with_known_directions(inverses, start, _in_units(settings.start, scales))
+    if solver == "lobpcg":
+        found = block_rayleigh_ritz(
+            data,
+            inverses,
+            start,
+            p,
+            tol=settings.tol,
+            max_iter=settings.max_iter,
+            callback=settings.callback,
+        )
+        directions, own, cross = found.directions, found.own, found.cross
+        values, n_iter, converged = found.values, max(found.n_iter, 1), found.converged
+        _warn_unless(converged, found.residual, settings.tol, "max_passes")
+    else:
+        landed = cca_landing(
+            data,
+            inverses,
+            start,
+            n_epochs=settings.n_epochs,
+            batch_size=settings.batch_size,
+            rng=settings.random_state,
+            callback=settings.callback,
+        )
+        directions = [data.rounded(W, v) for v, W in enumerate(landed.directions)]
+        own, cross = data.products(directions)
+        values, n_iter = landed.values, landed.n_iter
+        residual = optimality(own, cross, values, inverses, p)
+        converged = residual < LOOSE
+        _warn_unless(converged, residual, LOOSE, "n_epochs")
+    U = [W[:, :p] for W in directions]
+    images = [B[:, :p] - rho * W for B, rho, W in zip(own, ridges, U, strict=True)]
+    partners = [cross[1][:, :p], cross[0][:, :p]]
+    products = [[images[0], partners[0]], [partners[1], images[1]]]
+    return Solution(
+        statistics.means,
+        scales,
+        U,
+        images,
+        _moments(U, products),
+        values[:p],
+        None,
+        np.array(ridges, dtype=np.float64),
+        np.array([inverse.n_directions for inverse in inverses]),
+        solver,
+        n_iter,
+        bool(converged),
+    )
+
+
+@dataclass(frozen=True)
+class _Known:
+    rank: int
+
+
+def _in_units(directions, scales):
+    """Directions for features, in units of `feature_scales`."""
+    pairs = zip(directions, scales, strict=True)
+    return [W / np.where(t > 0, t, np.inf)[:, None] for W, t in pairs]
+
+
+def _warn_unless(converged, residual, tol, name):
+    if not converged:
+        warnings.warn(
+            f"CCA has not converged: the largest residual is {residual:.1e}, {tol:.1e} was asked; "
+            f"raise {name}",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
