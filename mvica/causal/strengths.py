@@ -1,9 +1,10 @@
 """Causal strengths given the order: generalised least squares over all views at once."""
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import lapack
 from scipy.stats import chi2
 
 TEST_ROUNDS = 3  # fewer give tests that reject too often
@@ -87,33 +88,31 @@ def fit_row(blocks, j, kept, *, rounds=3, shrinkage=-1.0, n_samples=1, errors=Fa
     -------
     row : Row
     """
+    from mvica.kernels.causal_numba import row_residual
+
     parents = np.flatnonzero(kept.any(axis=0))
     kept = kept[:, parents].T
-    G, h = blocks[np.ix_(parents, parents)], blocks[parents, j]
-    t = _least_squares(G, h, kept)
-    S = _residual(blocks[j, j], G, h, t)
+    t, S = _least_squares(blocks, j, parents, kept), np.empty(blocks.shape[2:])
+    row_residual(blocks, j, parents, t, S)
     log_det, weight, lifted = weigh(S, shrinkage, n_samples)
+    system = partial(_normal_equations, blocks, j, parents, kept)
     for _ in range(rounds if kept.any() else 0):
-        H, rhs = _normal_equations(G, h, weight, kept)
-        t = np.zeros(kept.shape)
-        t[kept] = _solve(H, rhs)
-        S = _residual(blocks[j, j], G, h, t)
+        t[kept] = _solve(system, weight)
+        row_residual(blocks, j, parents, t, S)
         log_det, weight, again = weigh(S, shrinkage, n_samples)
         lifted = lifted or again
-    inverse = None
-    if errors:
-        H, _ = _normal_equations(G, h, weight, kept)
-        inverse = _solve(H, np.eye(len(H)))
+    inverse = _solve(system, weight, np.eye(kept.sum())) if errors else None
     return Row(parents, kept, t, S, log_det, inverse, lifted)
 
 
 def weigh(S, shrinkage, n_samples):
     """Log determinant and inverse of a covariance over views, and whether it had to be shrunk."""
-    from mvica.kernels.causal_numba import factor
+    from mvica.kernels.causal_numba import factor, mirror
 
     scale, U = np.empty(len(S)), np.empty(S.shape)
     log_det, lifted = factor(S, shrinkage, n_samples, scale, U)
-    inverse = cho_solve((U, False), np.eye(len(S)), check_finite=False)
+    inverse = lapack.dpotri(U.T, lower=1, overwrite_c=1)[0].T
+    mirror(inverse)
     return log_det, inverse / scale[:, None] / scale, lifted
 
 
@@ -167,40 +166,45 @@ def earlier(orders):
     return position[:, None, :] < position[:, :, None]
 
 
-def _least_squares(G, h, kept):
+def _least_squares(blocks, j, parents, kept):
     """Own-view coefficients (k, m)."""
-    within, cross = np.einsum("abvv->vab", G), np.einsum("avv->va", h)
+    own = np.einsum("ijvv->vij", blocks)
+    within, cross = own[:, parents[:, None], parents], own[:, parents, j]
     if kept.all() and kept.size:
         try:
-            return np.linalg.solve(within, cross[:, :, None])[:, :, 0].T
+            return np.linalg.solve(within, cross[:, :, None])[:, :, 0].T.copy()
         except np.linalg.LinAlgError:  # redundant parents in some view: one by one
             pass
     t = np.zeros(kept.shape)
-    for v, own in enumerate(kept.T):
-        if own.any():
-            t[own, v] = _solve(within[v][np.ix_(own, own)], cross[v, own])
+    for v, mask in enumerate(kept.T):
+        if mask.any():
+            t[mask, v] = np.linalg.lstsq(within[v][np.ix_(mask, mask)], cross[v, mask])[0]
     return t
 
 
-def _residual(own, G, h, t):
-    """Covariance over views of what the parents leave."""
-    cross = np.einsum("av,avw->vw", t, h)
-    quadratic = np.einsum("av,abvw,bw->vw", t, G, t)
-    return own - cross - cross.T + quadratic
+def _normal_equations(blocks, j, parents, kept, weight):
+    """System of the strengths kept, in its upper triangle, and its right side."""
+    from mvica.kernels.causal_numba import normal_equations
 
-
-def _normal_equations(G, h, weight, kept):
-    k, m = kept.shape
-    H = (G * weight).transpose(0, 2, 1, 3).reshape(k * m, k * m)
-    rhs = (h * weight).sum(axis=2).ravel()
+    H, rhs = np.empty((kept.size, kept.size)), np.empty(kept.size)
+    normal_equations(blocks, j, parents, weight, H, rhs)
     if kept.all():
         return H, rhs
     flat = kept.ravel()
     return H[np.ix_(flat, flat)], rhs[flat]
 
 
-def _solve(H, rhs):
-    try:
-        return cho_solve(cho_factor(H, check_finite=False), rhs, check_finite=False)
-    except LinAlgError:  # redundant parents
-        return np.linalg.lstsq(H, rhs, rcond=None)[0]
+def _solve(system, weight, rhs=None):
+    """Solve the normal equations with their own right side, or with another."""
+    H, own = system(weight)
+    rhs = own if rhs is None else rhs
+    if not len(H):
+        return rhs
+    _, x, failed = lapack.dposv(H.T, rhs, lower=1, overwrite_a=1)
+    if failed:  # redundant parents
+        from mvica.kernels.causal_numba import mirror
+
+        H, _ = system(weight)
+        mirror(H)
+        return np.linalg.lstsq(H, rhs)[0]
+    return x

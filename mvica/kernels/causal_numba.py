@@ -116,6 +116,14 @@ def factor(S, shrinkage, n_samples, scale, U):
 
 
 @njit(**OPTIONS)
+def mirror(A):
+    """Copy the upper triangle of a square array to the lower one."""
+    for i in range(1, A.shape[0]):
+        for j in range(i):
+            A[i, j] = A[j, i]
+
+
+@njit(**OPTIONS)
 def _inverse(U, scale, V):
     """Inverse of a covariance from its factor; V is work space."""
     m = U.shape[0]
@@ -287,24 +295,39 @@ def pair_likelihoods(C, active, steps, shrinkage, n_samples, own, residual, slop
 
 
 @njit(**OPTIONS)
-def _row_residual(C, j, parents, t, out):
-    """Covariance over views of ``x_j - sum_q t_q x_q``."""
-    m, k = C.shape[2], len(parents)
-    for v in range(m):
-        for w in range(m):
-            out[v, w] = C[j, j, v, w]
-    for a in range(k):
-        q = parents[a]
+def row_residual(C, j, parents, t, out):
+    """Fill the covariance over views of ``x_j - sum_a t[a] x_parents[a]``, strengths t (k, m)."""
+    m, half = C.shape[2], np.zeros(C.shape[2:])
+    for a in range(len(parents)):
+        cross, square = C[parents[a], j], C[parents[a], parents[a]]
         for v in range(m):
             for w in range(m):
-                cross = t[a, v] * C[q, j, v, w]
-                out[v, w] -= cross
-                out[w, v] -= cross
-        for b in range(k):
-            r = parents[b]
+                half[v, w] += t[a, v] * (0.5 * t[a, w] * square[v, w] - cross[v, w])
+        for b in range(a):
+            pair = C[parents[a], parents[b]]
             for v in range(m):
                 for w in range(m):
-                    out[v, w] += t[a, v] * t[b, w] * C[q, r, v, w]
+                    half[v, w] += t[a, v] * (t[b, w] * pair[v, w])
+    for v in range(m):
+        for w in range(m):
+            out[v, w] = C[j, j, v, w] + half[v, w] + half[w, v]
+
+
+@njit(**OPTIONS)
+def normal_equations(C, j, parents, weight, H, rhs):
+    """Fill the system of the strengths of j (k, m), flattened: H in its upper triangle alone.
+
+    ``H[a m + v, b m + w] = weight[v, w] C[parents[a], parents[b], v, w]``.
+    """
+    m, k = C.shape[2], len(parents)
+    for a in range(k):
+        cross = C[parents[a], j]
+        for v in range(m):
+            rhs[a * m + v] = np.dot(weight[v], cross[v])
+            for b in range(a, k):
+                pair = C[parents[a], parents[b]]
+                for w in range(m):
+                    H[a * m + v, b * m + w] = weight[v, w] * pair[v, w]
 
 
 @njit(**OPTIONS)
@@ -350,26 +373,14 @@ def row_log_det(C, j, parents, rounds, shrinkage, n_samples):
         return factor(C[j, j], shrinkage, n_samples, scale, U)
     t = np.empty((k, m))
     _row_least_squares(C, j, parents, t)
-    _row_residual(C, j, parents, t, S)
+    row_residual(C, j, parents, t, S)
     log_det, lifted = factor(S, shrinkage, n_samples, scale, U)
-    H = np.empty((k * m, k * m))
+    H, flat = np.empty((k * m, k * m)), t.ravel()
     for _ in range(rounds):
-        weight = _inverse(U, scale, V)
-        flat = t.ravel()
-        for a in range(k):
-            q = parents[a]
-            for v in range(m):
-                total = 0.0
-                for w in range(m):
-                    total += weight[v, w] * C[q, j, v, w]
-                flat[a * m + v] = total
-                for b in range(a, k):
-                    r = parents[b]
-                    for w in range(m):
-                        H[a * m + v, b * m + w] = weight[v, w] * C[q, r, v, w]
+        normal_equations(C, j, parents, _inverse(U, scale, V), H, flat)
         _cholesky(H)
         _solve_factored(H, flat)
-        _row_residual(C, j, parents, t, S)
+        row_residual(C, j, parents, t, S)
         log_det, again = factor(S, shrinkage, n_samples, scale, U)
         lifted = lifted or again
     return log_det, lifted
