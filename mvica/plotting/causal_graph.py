@@ -73,7 +73,7 @@ def plot_causal_graph(
     names = [_middle_out(label) for label in labels]
     if positions is not None:
         names = [f"{j + 1} {name}" for j, name in enumerate(names)]
-    left.set_xticks(range(p), names, rotation=45, ha="right", rotation_mode="anchor", fontsize=8)
+    left.set_xticks(range(p), names, rotation=90, fontsize=8)
     left.set_yticks(range(p), names, fontsize=8)
     left.set(xlabel="cause", ylabel="effect")
     fig.colorbar(image, ax=left, label="direct effect", shrink=0.8)

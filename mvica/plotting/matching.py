@@ -63,10 +63,7 @@ def plot_stability(correlations, *, names=None, threshold=0.8, ax=None, show=Fal
     ax.axhline(threshold, color="0.4", linewidth=0.9, linestyle="--", zorder=1)
     step = 1 if p <= 30 else -(-p // 20)
     long = max(map(len, names)) > 3
-    ax.set_xticks(range(0, p, step), names[::step], rotation=45 if long else 0, fontsize=9)
-    if long:
-        for tick in ax.get_xticklabels():
-            tick.set_ha("right")
+    ax.set_xticks(range(0, p, step), names[::step], rotation=90 if long else 0, fontsize=9)
     ax.set(xlabel="component", ylabel="correlation", ylim=(min(0.0, r.min() - 0.03), 1.03))
     ax.set_xlim(-0.6, p - 0.4)
     stable = int(np.sum(np.quantile(r, 0.1, axis=0) > threshold))

@@ -183,7 +183,7 @@ def _draw_traces(ax, x, shared, by_view, colours):
 
     position, traces = thinned(x, np.vstack([shared, by_view]))
     lines = [np.column_stack([position, trace]) for trace in traces[1:]]
-    alpha = float(np.clip(3.0 / len(lines), 0.15, 0.7))
+    alpha = float(np.clip(5.0 / len(lines), 0.2, 0.7))
     ink = {"colors": VIEW_COLOUR, "alpha": alpha}
     if colours is not None:
         ink = {"colors": colours.to_rgba(colours.get_array()), "alpha": max(alpha, 0.5)}
