@@ -7,6 +7,11 @@ _PUBLIC = {
     "CCA": "cca",
     "GCCA": "gcca",
     "MCCA": "gcca",
+    "adequacy": "cca_selection",
+    "correlation_test": "cca_selection",
+    "held_out_correlations": "cca_selection",
+    "loadings": "cca_selection",
+    "redundancy": "cca_selection",
 }
 
 __all__ = sorted(_PUBLIC)

@@ -11,7 +11,8 @@ from mvica.base import MultiViewTransformer
 from mvica.optim.progress import progress_bar
 from mvica.stiefel.cca_base import CanonicalAnalysis, feature_directions
 from mvica.stiefel.cca_covariance import JointCovariance, no_covariance
-from mvica.stiefel.cca_solve import Settings, given_ridges, solve, solve_covariance
+from mvica.stiefel.cca_problem import Settings, given_ridges
+from mvica.stiefel.cca_solve import solve, solve_covariance
 from mvica.stiefel.cca_stream import enough_rows, start_stream
 
 _SHARED = MultiViewTransformer._parameter_constraints

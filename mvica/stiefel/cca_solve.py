@@ -10,17 +10,22 @@ from mvica.reduction.reduce import check_n_components
 from mvica.stiefel.cca_covariance import (
     no_covariance,
     scaled_fourth_powers,
-    shrinkage_ridge,
 )
 from mvica.stiefel.cca_direct import (
     ILL_CONDITIONED,
-    feature_scales,
     many_view_directions,
     thin_svd,
     two_view_directions,
     whiten_covariance,
 )
 from mvica.stiefel.cca_landing import cca_landing
+from mvica.stiefel.cca_problem import (
+    Solution,
+    check_samples,
+    estimated_ridges,
+    given_ridges,
+    units,
+)
 from mvica.stiefel.cca_rows import CenteredRows, feature_statistics
 from mvica.stiefel.cca_rr import block_rayleigh_ritz, optimality
 from mvica.stiefel.preconditioner import sampled_start, with_known_directions
@@ -30,82 +35,6 @@ DIRECT_SAMPLES = 40  # for each feature: with fewer, too
 DIRECT_COMPONENTS = 20  # times the components: with fewer features, too
 USUAL_VECTORS = 8  # columns for which these numbers were measured
 LOOSE = 0.1  # residual of a landing that did its work: the gap is about its square
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What the solvers need to know.
-
-    Attributes
-    ----------
-    n_components : int or None
-    solver : str
-    regularization : float, str or sequence of float
-    scale : bool
-    consensus : bool
-        Maximise the variance of the sum of the views instead of the agreement between views.
-    random_state : RandomState
-    tol : float
-    max_iter, n_epochs : int
-    batch_size : int or None
-    oversampling : int
-    start : list of ndarray of shape (n_features_v, p) or None
-        Directions to start from.
-    callback : callable or None
-    """
-
-    n_components: int | None
-    solver: str
-    regularization: object
-    scale: bool
-    consensus: bool
-    random_state: object
-    tol: float = 1e-5
-    max_iter: int = 100
-    n_epochs: int = 3
-    batch_size: int | None = None
-    oversampling: int = 3
-    start: list | None = None
-    callback: object = None
-
-
-@dataclass(frozen=True)
-class Solution:
-    """Canonical directions, in units of `feature_scales`.
-
-    Attributes
-    ----------
-    means, scales : list of ndarray of shape (n_features_v,)
-        Mean and factor of each feature.
-    directions : list of ndarray of shape (n_features_v, p)
-    images : list of ndarray of shape (n_features_v, p)
-        Covariances of the features with the scores of their view.
-    moments : ndarray of shape (m, m, p, p)
-        Second moments of the scores of all views, without ridge.
-    values : ndarray of shape (p,)
-        What is maximised, of each component.
-    patterns : list of ndarray of shape (n_features_v, p) or None
-        Covariances of the features with the sums of the scores of all views, if they are cheap.
-    ridges : ndarray of shape (m,)
-    ranks : ndarray of shape (m,) of int
-    solver : str
-        The one taken.
-    n_iter : int
-    converged : bool
-    """
-
-    means: list
-    scales: list
-    directions: list
-    images: list
-    moments: np.ndarray
-    values: np.ndarray
-    patterns: list | None
-    ridges: np.ndarray
-    ranks: np.ndarray
-    solver: str
-    n_iter: int = 1
-    converged: bool = True
 
 
 def solve(rows, settings):
@@ -190,54 +119,11 @@ def _choose(rows, settings):
     return "lobpcg"
 
 
-def given_ridges(regularization, n_views):
-    """Return the ridge of each view, or None where it is to be estimated."""
-    if isinstance(regularization, str):
-        return [None] * n_views
-    ridges = np.asarray(regularization, dtype=np.float64)
-    if ridges.ndim == 0:
-        ridges = np.full(n_views, ridges)
-    if ridges.shape != (n_views,) or not (np.isfinite(ridges) & (ridges >= 0)).all():
-        raise ValueError(
-            f"regularization must be a number >= 0, one for each of the {n_views} views, "
-            f"'ledoit_wolf' or 'oas', got {regularization!r}."
-        )
-    return ridges.tolist()
-
-
-def _scales(variances, means, n_samples, dtype, settings, ridges):
-    return [
-        feature_scales(variance, mean, n_samples, dtype, standardize=settings.scale or ridge == 0)
-        for variance, mean, ridge in zip(variances, means, ridges, strict=True)
-    ]
-
-
-def _estimated(settings, shapes, spectra, fourths):
-    """Ridges from the eigenvalues of the covariances."""
-    return [
-        shrinkage_ridge(settings.regularization, values, d, n, fourth)
-        for (n, d), values, fourth in zip(shapes, spectra, fourths, strict=True)
-    ]
-
-
-def _check_samples(n_samples, sizes, ranks, ridges):
-    """Refuse views whose directions fill the space of the samples: all correlations are 1."""
-    if len(sizes) == 1:
-        return
-    for v, (d, rank, ridge) in enumerate(zip(sizes, ranks, ridges, strict=True)):
-        if ridge == 0 and rank >= n_samples - 1:
-            raise ValueError(
-                f"view {v} of shape ({n_samples}, {d}) has as many directions as samples: it "
-                "correlates perfectly with anything. Give a regularization, for example "
-                "regularization='ledoit_wolf', or more samples."
-            )
-
-
 def _solve_direct(covariance, settings, rows, *, few_samples=False):
     """Solution and condition of each view."""
     m, n, dtype = len(covariance.sizes), covariance.n_samples, covariance.dtype
     means, ridges = covariance.means(), given_ridges(settings.regularization, m)
-    scales = _scales(covariance.variances(), means, n, dtype, settings, ridges)
+    scales = units(covariance.variances(), means, n, dtype, settings, ridges)
 
     def scaled(v, w):
         return covariance.covariance(v, w) * np.outer(scales[v], scales[w])
@@ -252,13 +138,13 @@ def _solve_direct(covariance, settings, rows, *, few_samples=False):
             fourths = scaled_fourth_powers(rows, means, scales)
         spectra = [np.linalg.eigvalsh(scaled(v, v)) for v in range(m)]
         shapes = [(n, d) for d in covariance.sizes]
-        ridges = _estimated(settings, shapes, spectra, fourths)
+        ridges = estimated_ridges(settings, shapes, spectra, fourths)
     whitened = [
         whiten_covariance(scaled(v, v), ridges[v], n, dtype, principal=m == 1) for v in range(m)
     ]
     ranks = [one.rank for one in whitened]
     if not few_samples:
-        _check_samples(n, covariance.sizes, ranks, ridges)
+        check_samples(n, covariance.sizes, ranks, ridges)
     wanted = settings.n_components
     if few_samples and wanted is not None and n <= max(covariance.sizes):
         wanted = min(wanted, max(min(ranks), 1))
@@ -287,26 +173,15 @@ def _solve_direct(covariance, settings, rows, *, few_samples=False):
 
 def _solve_svd(rows, settings):
     m, n = len(rows.sizes), rows.n_samples
-    statistics = feature_statistics(rows)
-    ridges = given_ridges(settings.regularization, m)
-    scales = _scales(statistics.variances, statistics.means, n, rows.dtype, settings, ridges)
-    parts = zip(rows.views, statistics.means, scales, strict=True)
-    thin = [thin_svd(*part) for part in parts]
-    if ridges[0] is None:
-        lw = settings.regularization == "ledoit_wolf"
-        fourths = scaled_fourth_powers(rows, statistics.means, scales) if lw else [None] * m
-        shapes, spectra = [X.shape for X in rows.views], [one.values**2 for one in thin]
-        ridges = _estimated(settings, shapes, spectra, fourths)
+    means, scales, thin, ridges = _decomposed(rows, settings)
     whitened = [one.whitened(ridge) for one, ridge in zip(thin, ridges, strict=True)]
-    ranks = [one.rank for one in whitened]
-    _check_samples(n, rows.sizes, ranks, ridges)
     p = check_n_components([(n, d) for d in rows.sizes], whitened, settings.n_components)
     shrunk = [one.shrunk(ridge) for one, ridge in zip(thin, ridges, strict=True)]
     U, values = _directions(whitened, lambda v, w: shrunk[v].T @ shrunk[w], p, settings)
     scores = [one.scores(W) for one, W in zip(thin, U, strict=True)]
     products = [[one.regressions(S) for S in scores] for one in thin]
     return Solution(
-        statistics.means,
+        means,
         scales,
         U,
         [products[v][v] for v in range(m)],
@@ -314,9 +189,44 @@ def _solve_svd(rows, settings):
         values,
         [sum(row) for row in products],
         np.array(ridges, dtype=np.float64),
-        np.array(ranks),
+        np.array([one.rank for one in whitened]),
         "svd",
     )
+
+
+def _decomposed(rows, settings):
+    """Means and scales of the features, thin SVD and ridge of each view."""
+    statistics = feature_statistics(rows)
+    ridges = given_ridges(settings.regularization, len(rows.sizes))
+    means, n = statistics.means, rows.n_samples
+    scales = units(statistics.variances, means, n, rows.dtype, settings, ridges)
+    thin = [thin_svd(*part) for part in zip(rows.views, means, scales, strict=True)]
+    if ridges[0] is None:
+        lw = settings.regularization == "ledoit_wolf"
+        fourths = scaled_fourth_powers(rows, means, scales) if lw else [None] * len(thin)
+        shapes, spectra = [X.shape for X in rows.views], [one.values**2 for one in thin]
+        ridges = estimated_ridges(settings, shapes, spectra, fourths)
+    check_samples(n, rows.sizes, [len(one.values) for one in thin], ridges)
+    return means, scales, thin, ridges
+
+
+def whitened_samples(rows, settings):
+    """Whiten the samples of each view in the metric of its constraint.
+
+    Parameters
+    ----------
+    rows : ArrayRows
+        The views.
+    settings : Settings
+        Its regularization and scale.
+
+    Returns
+    -------
+    whitened : list of ndarray of shape (n_samples, rank_v)
+        ``whitened[v].T @ whitened[v]`` is the identity without a ridge.
+    """
+    _, _, thin, ridges = _decomposed(rows, settings)
+    return [one.shrunk(ridge) for one, ridge in zip(thin, ridges, strict=True)]
 
 
 def _directions(whitened, block, p, settings):
@@ -340,9 +250,9 @@ def _moments(U, products):
 def _solve_by_passes(rows, settings, solver):
     """Solve by reading rows again and again: block Rayleigh-Ritz or landing."""
     n, ridges = rows.n_samples, given_ridges(settings.regularization, 2)
-    _check_samples(n, rows.sizes, rows.sizes, ridges)
+    check_samples(n, rows.sizes, rows.sizes, ridges)
     statistics = feature_statistics(rows)
-    scales = _scales(statistics.variances, statistics.means, n, rows.dtype, settings, ridges)
+    scales = units(statistics.variances, statistics.means, n, rows.dtype, settings, ridges)
     data = CenteredRows(rows, statistics, scales, ridges)
     q = (settings.n_components or min(rows.sizes)) + settings.oversampling
     inverses, start = sampled_start(data, q, settings.random_state)

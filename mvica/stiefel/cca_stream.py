@@ -11,8 +11,8 @@ from mvica.stiefel.cca_landing import (
     batch_field,
     canonical_rotation,
 )
+from mvica.stiefel.cca_problem import Solution
 from mvica.stiefel.cca_rows import CenteredRows, FeatureStatistics
-from mvica.stiefel.cca_solve import Solution
 from mvica.stiefel.preconditioner import (
     CholeskyInverse,
     SpectralInverse,
@@ -96,7 +96,7 @@ class LandingStream:
 
         Returns
         -------
-        solution : mvica.stiefel.cca_solve.Solution
+        solution : mvica.stiefel.cca_problem.Solution
         """
         U = [W.astype(np.float64) for W in self.landing.U]
         turned, values, _ = canonical_rotation(U, self.moments, self.ridges)
@@ -131,13 +131,15 @@ class LandingStream:
         field = batch_field(batch, self.landing.U)
         landing = advance(self.landing, field, self.inverses, schedule(self.landing.n_steps))
         fresh = [a.T @ a / len(a), b.T @ b / len(a), a.T @ b / len(a)]
+        # The mean of the first hundred batches; the sample would overrate its own directions.
+        weight = max(1 / (1 + self.landing.n_steps), 1 - FORGET)
         return replace(
             self,
             n_samples=n,
             means=means,
             landing=landing,
-            moments=_faded(self.moments, fresh),
-            images=_faded(self.images, batch.back([a, b])),
+            moments=_faded(self.moments, fresh, weight),
+            images=_faded(self.images, batch.back([a, b]), weight),
         )
 
 
@@ -199,5 +201,5 @@ def _centered(views, means, scales, ridges):
     return CenteredRows(ArrayRows(views), statistics, scales, ridges).batch(views)
 
 
-def _faded(past, fresh):
-    return [FORGET * old + (1 - FORGET) * new for old, new in zip(past, fresh, strict=True)]
+def _faded(past, fresh, weight):
+    return [(1 - weight) * old + weight * new for old, new in zip(past, fresh, strict=True)]

@@ -9,7 +9,7 @@ from mvica._validation import Interval, StrOptions
 from mvica.base import MultiViewTransformer
 from mvica.reduction.shared_components import SharedComponents
 from mvica.stiefel.cca_base import CanonicalAnalysis, feature_directions
-from mvica.stiefel.cca_solve import Settings
+from mvica.stiefel.cca_problem import Settings
 
 _SHARED = MultiViewTransformer._parameter_constraints
 

@@ -36,7 +36,8 @@ class ArrayRows:
         self.n_samples = len(views[0])
         self.sizes = tuple(X.shape[1] for X in views)
         self.dtype = np.result_type(*views)
-        self._mapped = any(_is_mapped(X) for X in views)
+        large = sum(X.nbytes for X in views) > BUFFER_BYTES
+        self._far = large and any(_is_mapped(X) for X in views)
 
     def chunks(self):
         """Yield all rows in order."""
@@ -53,10 +54,10 @@ class ArrayRows:
     def shuffled(self, size, rng):
         """Yield batches of `size` rows: one epoch, less the rows left over.
 
-        Arrays in memory are gathered in a random order of all rows. From files, runs of neighbours
-        come in random order into a buffer that is permuted.
+        Rows are gathered in a random order. From large files, runs of neighbours come in random
+        order into a buffer that is permuted.
         """
-        if self._mapped:
+        if self._far:
             yield from _rebatched(self._scattered(rng), size, rng, self._buffer_rows(size))
             return
         order = rng.permutation(self.n_samples)
