@@ -3,11 +3,15 @@
 from importlib import import_module
 
 _PUBLIC = {
+    "GroupDipoles": "mvica.meg.dipoles",
     "MEGGroup": "mvica.meg.group",
     "MEGViews": "mvica.meg.records",
     "SubjectRecord": "mvica.meg.records",
+    "fit_dipoles": "mvica.meg.dipoles",
     "patterns_to_evoked": "mvica.meg.patterns",
     "sensor_patterns": "mvica.meg.patterns",
+    "sources_to_mne": "mvica.meg.sources",
+    "to_mne_ica": "mvica.meg.ica",
     "to_views": "mvica.meg.views",
 }
 

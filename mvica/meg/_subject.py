@@ -20,6 +20,7 @@ from mvica.meg._reducing import (
     whitener_of,
 )
 from mvica.meg._segments import count_trials, cut_segments
+from mvica.meg._settings import ViewSettings
 from mvica.meg.records import SubjectRecord
 
 
@@ -113,6 +114,30 @@ def read_samples(source, record, settings):
     return np.concatenate([segment.data for segment in segments], axis=1).T
 
 
+def projected(source, record):
+    """Open a recording of a fitted subject as it is, with its channels and projections applied.
+
+    Parameters
+    ----------
+    source : Raw, Epochs, Evoked, list of Evoked, path-like or callable
+    record : SubjectRecord
+
+    Returns
+    -------
+    opened : Opened
+    """
+    opened = open_recording(source)
+    return prepared(opened, matched_names(opened, record), ViewSettings())
+
+
+def samples_of(opened):
+    """Stack the samples by channels of recordings; epochs end to end."""
+    arrays = [inst.get_data() for inst in opened.instances]
+    if opened.kind == "epochs":
+        arrays = list(arrays[0])
+    return np.concatenate(arrays, axis=1).T
+
+
 def matched_names(opened, record):
     """Find the names that the channels of a record have in a recording.
 
@@ -178,6 +203,8 @@ def _reduce(opened, segments, noise_cov, settings):
         scale=scale,
         whitener=whitener,
         projector=kept_projector(opened.projector, axes, scale, whitener),
+        n_samples=len(X),
+        first_samp=inst.first_samp if opened.kind == "raw" else 0,
         mean=mean,
         rank=len(axes),
         pca_components=axes,

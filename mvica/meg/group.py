@@ -8,9 +8,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from mvica.meg._mne import listed
 from mvica.meg._settings import checked_settings
-from mvica.meg._subject import read_samples
+from mvica.meg._subject import projected, read_samples, samples_of
+from mvica.meg.dipoles import fit_dipoles, group_dipoles
+from mvica.meg.ica import to_mne_ica
 from mvica.meg.patterns import patterns_to_evoked, sensor_patterns
 from mvica.meg.records import MEGViews
+from mvica.meg.sources import raw_sources, segment_sources, sources_to_mne
 from mvica.meg.views import to_views
 from mvica.views import MultiViewData
 
@@ -192,6 +195,7 @@ channels, scale, noise_cov, n_components, dtype, n_jobs, memory, on_bad, on_erro
             sensor_patterns(factor[:, None] * W, record, self.pattern)
             for W, record in zip(found.components_, records, strict=True)
         ]
+        self._factor = factor
         self.order_ = order = self._ordered(average, patterns)
         self.patterns_ = [A[:, order] for A in patterns]
         self.components_ = [(factor[:, None] * W)[order] for W in found.components_]
@@ -239,21 +243,25 @@ channels, scale, noise_cov, n_components, dtype, n_jobs, memory, on_bad, on_erro
         indices = self._indices(subjects)
         if data is None:
             return [self._unmix(self.views_.views[v], v) for v in indices]
+        others = ("noise_cov", "n_jobs", "memory", "on_error", "verbose")
+        given = {k: x for k, x in self._view_settings().items() if k not in others}
+        settings = checked_settings(**given)
+        sources = []
+        for source, v in zip(self._paired(data, indices), indices, strict=True):
+            record = self.views_.records[v]
+            x = read_samples(source, record, settings)
+            sources.append(self._unmix(record.reduce(x, self.components_[v].shape[1]), v))
+        return sources
+
+    def _paired(self, data, indices):
+        """Check that there is one recording a subject."""
         data = list(data)
         if len(data) != len(indices):
             raise ValueError(
                 f"data has {len(data)} entries for {len(indices)} subjects: subjects=[...] says "
                 "whose they are."
             )
-        others = ("noise_cov", "n_jobs", "memory", "on_error", "verbose")
-        given = {k: x for k, x in self._view_settings().items() if k not in others}
-        settings = checked_settings(**given)
-        sources = []
-        for source, v in zip(data, indices, strict=True):
-            record = self.views_.records[v]
-            x = read_samples(source, record, settings)
-            sources.append(self._unmix(record.reduce(x, self.components_[v].shape[1]), v))
-        return sources
+        return data
 
     def _indices(self, subjects):
         """Find the indices of subjects given by name."""
@@ -266,6 +274,118 @@ channels, scale, noise_cov, n_components, dtype, n_jobs, memory, on_bad, on_erro
 
     def _unmix(self, z, v):
         return (z - self.mean_[v]) @ self.components_[v].T
+
+    def get_sources(self, kind="evoked", data=None, *, subjects=None, aligned=False):
+        """Put the sources in objects of MNE, every subject in its own time.
+
+        Parameters
+        ----------
+        kind : {"raw", "epochs", "evoked"}, default="evoked"
+            What to make: of the views, Evokeds, one a segment, or a Raw if the views are of Raws;
+            of `data`, what they are, or averages of Epochs.
+        data : sequence, default=None
+            Recordings of fitted subjects, taken as they are: no filter, no crop, no average.
+            Projections are applied. None takes the data of `fit`.
+        subjects : sequence of str, default=None
+            Which of the fitted subjects. None means all, in order.
+        aligned : bool, default=False
+            Undo delays and dilations, of the data of `fit` only.
+
+        Returns
+        -------
+        sources : list
+            One entry a subject: see `sources_to_mne`; for the data of `fit` and "evoked" a list of
+            EvokedArray, one a segment.
+
+        Raises
+        ------
+        ValueError
+            If a subject was not fitted, lacks channels, or `kind` cannot be made of its data.
+        """
+        check_is_fitted(self)
+        indices = self._indices(subjects)
+        if data is None:
+            S = self._aligned() if aligned else self.transform()
+            return [self._as_mne(S[v], v, kind, aligned) for v in indices]
+        if aligned:
+            raise ValueError("aligned=True is for the data of fit: data must be None.")
+        return [
+            self._sources_of(source, self.views_.records[v], v, kind)
+            for source, v in zip(self._paired(data, indices), indices, strict=True)
+        ]
+
+    def _aligned(self):
+        """Bring the sources of each subject to the shared time."""
+        if not hasattr(self, "delays_"):
+            return self.transform()
+        found = self.estimator_.transform_views(self._plain_views(), aligned=True)
+        return [Y[:, self.order_] * self._factor[self.order_] for Y in found]
+
+    def _as_mne(self, S, v, kind, aligned):
+        """Make Evokeds, one a segment, or a Raw, of sources of the fitted data of a subject."""
+        record = self.views_.records[v]
+        if kind == "raw" and record.kind == "raw":
+            return raw_sources(S, record.info, record.first_samp, record.annotations)
+        if kind != "evoked":
+            raise ValueError(
+                f"kind={kind!r} cannot be made of views of {record.kind} recordings: give `data`."
+            )
+        return segment_sources(S, record, self.views_.segments, " (aligned)" if aligned else "")
+
+    def _sources_of(self, source, record, v, kind):
+        opened = projected(source, record)
+        x = samples_of(opened)
+        S = self._unmix(record.reduce(x, self.components_[v].shape[1]), v)
+        like = opened.instances if len(opened.instances) > 1 else opened.instances[0]
+        return sources_to_mne(S, like, kind=None if kind == opened.kind else kind)
+
+    @property
+    def icas_(self):
+        """One `mne.preprocessing.ICA` a subject, made at first use."""
+        check_is_fitted(self)
+        if self._icas is None:
+            self._icas = [
+                to_mne_ica(W, record, mean=mean, fit_params=self._fit_params(v))
+                for v, (W, record, mean) in enumerate(
+                    zip(self.components_, self.views_.records, self.mean_, strict=True)
+                )
+            ]
+        return self._icas
+
+    def _fit_params(self, v):
+        """Gather the estimator's settings and a subject's timing, as JSON holds them."""
+        plain = (str, int, float, bool, type(None))
+        settings = self.estimator_.get_params(deep=False)
+        kept = {name: value for name, value in settings.items() if isinstance(value, plain)}
+        params = {"estimator": type(self.estimator_).__name__, "settings": kept}
+        if hasattr(self, "delays_"):
+            params["delay_s"] = self.delays_[v].tolist()
+        if hasattr(self, "dilations_"):
+            params["dilation"] = self.dilations_[v].tolist()
+        return params
+
+    def fit_dipoles(self, subjects=None, *, noise_cov=None, bem=None, hemisphere=None):
+        """Fit one current dipole to each map of each subject.
+
+        Parameters
+        ----------
+        subjects : sequence of str, default=None
+            Which of the fitted subjects. None means all, in order.
+        noise_cov, bem, hemisphere : object
+            See `mvica.meg.fit_dipoles`.
+
+        Returns
+        -------
+        dipoles : GroupDipoles
+            Dipoles, positions, goodness of fit and distances from the median of the group.
+        """
+        check_is_fitted(self)
+        indices = self._indices(subjects)
+        options = {"noise_cov": noise_cov, "bem": bem, "hemisphere": hemisphere}
+        fitted = [
+            fit_dipoles(self.patterns_[v], self.views_.records[v].info, **options) for v in indices
+        ]
+        return group_dipoles([self.subjects_[v] for v in indices], fitted)
 
     def patterns_evoked(self, subject):
         """Put the maps of one subject in an Evoked, one time a source.

@@ -41,7 +41,7 @@ def sensor_patterns(components, record, method="regression"):
     >>> views = to_views([evoked])
     >>> patterns = sensor_patterns(np.eye(5), views.records[0])
     >>> power = np.sum(patterns**2) / evoked.data.var(axis=1).sum()
-    >>> patterns.shape, round(power, 12)
+    >>> patterns.shape, round(float(power), 12)
     ((5, 5), 1.0)
     """
     W = np.asarray(components, dtype=np.float64)

@@ -39,6 +39,10 @@ class SubjectRecord:
         What the channels were multiplied by instead.
     projector : ndarray of shape (n_channels, n_channels) or None
         Projections applied before scaling, where `pca_components` does not imply them.
+    n_samples : int
+        Samples of the view.
+    first_samp : int
+        Number of the first sample of a Raw, 0 for others.
     mean : ndarray of shape (n_channels,)
         Mean of the scaled channels.
     rank : int
@@ -69,6 +73,8 @@ class SubjectRecord:
     scale: np.ndarray | None
     whitener: np.ndarray | None
     projector: np.ndarray | None
+    n_samples: int
+    first_samp: int
     mean: np.ndarray
     rank: int
     pca_components: np.ndarray
