@@ -78,7 +78,7 @@ def fit_recordings(estimator, recordings):
         try:
             estimator.fit(X)
         except (ValueError, TypeError) as error:
-            raise FitError(_with_files(str(error), recordings)) from error
+            raise FitError(with_files(str(error), recordings)) from error
     messages += dict.fromkeys(str(warning.message) for warning in caught)
     sources = estimator.transform(X)
     explained = np.array([_explained(X_v, sources) for X_v in X.views])
@@ -92,7 +92,7 @@ def fit_recordings(estimator, recordings):
     return Fit(estimator, recordings, X, sources, explained, chance, messages)
 
 
-def _with_files(message, recordings):
+def with_files(message, recordings):
     """Name the file behind every "view 0" of an estimator's message."""
 
     def named(found):
@@ -150,10 +150,10 @@ def write_tables(fit, folder):
     """Write the model and the tables into `folder`."""
     save(fit.estimator, folder / "model.npz")
     np.save(folder / "sources.npy", fit.sources)
-    _write_csv(folder / "sources.csv", *sources_table(fit))
-    _write_csv(folder / "views.csv", *views_table(fit))
-    _write_csv(folder / "components.csv", *components_table(fit))
-    _write_csv(folder / "mixings.csv", *_mixings_table(fit))
+    write_csv(folder / "sources.csv", *sources_table(fit))
+    write_csv(folder / "views.csv", *views_table(fit))
+    write_csv(folder / "components.csv", *components_table(fit))
+    write_csv(folder / "mixings.csv", *_mixings_table(fit))
 
 
 def component_names(fit):
@@ -245,7 +245,7 @@ def _mixings_table(fit):
     return head, rows
 
 
-def _write_csv(path, head, rows):
+def write_csv(path, head, rows):
     """Write UTF-8; a file name that is not text keeps its bytes visible."""
     with open(path, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)

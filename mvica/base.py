@@ -70,6 +70,9 @@ class MultiViewTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
 
     # False where a row of transform depends on its neighbours in time (delays, dilations).
     _row_wise = True
+    # True where all views hold the same variables: a table whose width is no multiple of the number
+    # of views is refused.
+    _same_variables = False
 
     _parameter_constraints: dict = {
         "n_components": [Interval(Integral, 1, None, closed="left"), None],

@@ -116,7 +116,9 @@ def outputs(cls):
 def instances(cls):
     """The configurations that scikit-learn's checks see."""
     yield cls()
-    if "view_sizes" in parameters(cls) and getattr(cls, "_row_wise", True):
+    # The checks know nothing of neighbours in time, and their tables have odd widths too.
+    neighbours, equal = not getattr(cls, "_row_wise", True), getattr(cls, "_same_variables", False)
+    if "view_sizes" in parameters(cls) and not neighbours and not equal:
         yield cls(view_sizes=2)
         if cls is Whitening:
             yield cls(view_sizes=2, output="concat")

@@ -14,6 +14,7 @@ _PUBLIC = {
     "adjacency_error": "mvica.causal.metrics",
     "cross_covariances": "mvica.causal.covariances",
     "direction_test": "mvica.causal.diagnostics",
+    "hsic_test": "mvica.causal.hsic",
     "order_correlation": "mvica.causal.metrics",
     "order_error": "mvica.causal.metrics",
     "plot_adjacency": "mvica.causal.plotting",

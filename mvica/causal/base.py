@@ -7,13 +7,12 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from mvica._validation import Interval, StrOptions, validate_views
+from mvica._validation import Interval, StrOptions
 from mvica.base import MultiViewTransformer
-from mvica.causal.covariances import cross_covariances, disturbance_blocks
-from mvica.causal.diagnostics import identifiability, independence_pvalues
+from mvica.causal.covariances import cross_covariances
+from mvica.causal.evidence import EvidenceMethods
 from mvica.causal.graph import GraphMethods
 from mvica.causal.knowledge import PriorKnowledge, resolve_knowledge
-from mvica.causal.likelihood import RowValues, swap_gaps
 from mvica.causal.pruning import METHODS, prune
 from mvica.causal.single_view import single_view_order
 from mvica.causal.strengths import TEST_ROUNDS, earlier, fit_strengths, weigh
@@ -23,7 +22,7 @@ SHRINKAGES = {"auto": -1.0, "oas": -2.0}
 LOG_2PI = np.log(2 * np.pi)
 
 
-class LiMVAMBase(GraphMethods, MultiViewTransformer):
+class LiMVAMBase(GraphMethods, EvidenceMethods, MultiViewTransformer):
     """Fit strengths to an order, and report both.
 
     A subclass defines ``_find_order(C, rules, shrinkages, views)``, which returns an order (p,), or
@@ -31,8 +30,7 @@ class LiMVAMBase(GraphMethods, MultiViewTransformer):
     `_needs_samples`.
     """
 
-    # Views have equal widths; the generic checks cut tables of any width, so they see one view.
-    _row_wise = False
+    _same_variables = True
     _needs_samples = False
 
     _parameter_constraints: dict = {
@@ -343,86 +341,6 @@ class LiMVAMBase(GraphMethods, MultiViewTransformer):
         B[:, fixed] = 0.0
         constant[:, fixed] = list(do.values())
         return np.linalg.solve(np.eye(p) - B, constant[:, :, None])[:, :, 0]
-
-    # What the data say of the order ---------------------------------------------------------------
-
-    def order_confidence(self):
-        """Nats of likelihood that each pair of neighbours in the order is worth.
-
-        Returns
-        -------
-        gaps : ndarray of shape (p - 1,)
-            By how much the Gaussian log-likelihood falls when variables k and k + 1 of the order
-            trade places. Near zero, the data do not tell; negative, they prefer the swap. Nats are
-            overstated where samples are autocorrelated.
-        """
-        C = self._shared_order_covariances()
-        rules = resolve_knowledge(self.prior_knowledge, self.variable_names_)
-        shrinkages = self._shrinkages(C, self.n_samples_)
-        values = RowValues(C, rules.allowed, self.n_samples_, shrinkages)
-        return swap_gaps(values, self.causal_order_)
-
-    def identifiability(self, alpha=0.05):
-        """Say how firmly the data fix the direction of each pair of variables.
-
-        Parameters
-        ----------
-        alpha : float, default=0.05
-            Level of the tests behind `determined`.
-
-        Returns
-        -------
-        found : Identifiability
-            Tests of both directions, and the ingredients that make a direction visible.
-        """
-        C = self._shared_order_covariances()
-        return identifiability(C, self.causal_order_, self.n_samples_, alpha)
-
-    def independence_test(self):
-        """Test the disturbances of each pair of variables for correlation over all views.
-
-        Returns
-        -------
-        pvalues : ndarray of shape (p, p)
-            Small values speak against the model: a missing edge, or a hidden common cause.
-        """
-        check_is_fitted(self)
-        to_standard = self.scale_[:, None, :] / self.scale_[:, :, None]
-        strengths = self.adjacency_matrices_ * to_standard
-        D = disturbance_blocks(self.covariances_, strengths)
-        return independence_pvalues(D, (strengths != 0).sum(axis=0), self.n_samples_)
-
-    def bootstrap(self, X, n_boot=100, **settings):
-        """Refit to resampled data: see `mvica.causal.bootstrap`.
-
-        Parameters
-        ----------
-        X : MultiViewData, list of array-like, 3D array or array-like
-            The training data.
-        n_boot : int, default=100
-            Number of replicates.
-        **settings : dict
-            `block`, `groups`, `n_jobs`, `random_state`, `path`, `verbose`.
-
-        Returns
-        -------
-        result : Bootstrap
-        """
-        from mvica.causal.bootstrap import bootstrap
-
-        check_is_fitted(self)
-        views = validate_views(self, X, reset=False)
-        return bootstrap(self, views, n_boot, **settings)
-
-    def _shared_order_covariances(self):
-        check_is_fitted(self)
-        if self.causal_order_.ndim == 2 or self.n_views_ == 1:
-            raise ValueError(
-                f"{type(self).__name__} was fitted with "
-                f"{'one view' if self.n_views_ == 1 else 'one order a view'}: this needs several "
-                "views and an order that they share."
-            )
-        return self.covariances_
 
 
 def _names_of_variables(X):

@@ -167,13 +167,15 @@ class GraphMethods:
             )
         return "\n".join([*lines, "}"])
 
-    def plot_graph(self, threshold=None, *, fig=None):
+    def plot_graph(self, threshold=None, *, layout="layers", fig=None):
         """Draw the graph: see `mvica.causal.plotting.plot_graph`.
 
         Parameters
         ----------
         threshold : float, default=None
             Least absolute median strength shown; None shows the strongest edges.
+        layout : {"layers", "dot"}, default="layers"
+            Who places variables and lines; "dot" needs Graphviz.
         fig : matplotlib Figure or SubFigure, default=None
             Where to draw.
 
@@ -183,7 +185,7 @@ class GraphMethods:
         """
         from mvica.causal.plotting import plot_graph
 
-        return plot_graph(self, threshold, fig=fig)
+        return plot_graph(self, threshold, layout=layout, fig=fig)
 
 
 def _quoted(name):

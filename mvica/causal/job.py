@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mvica import report
-from mvica._job import DPI, FitError, _with_files, _write_csv
+from mvica._job import DPI, FitError, with_files, write_csv
 from mvica.causal.bootstrap import Bootstrap
 from mvica.causal.plotting import plot_adjacency, plot_graph, plot_order_stability
 from mvica.persistence import save
@@ -65,8 +65,8 @@ def fit_recordings(estimator, recordings, *, n_boot=0, block=None, random_state=
                     views, n_boot, block=block, random_state=random_state, verbose=verbose
                 )
         except (ValueError, TypeError) as error:
-            raise FitError(_with_files(str(error), recordings)) from error
-    messages += dict.fromkeys(_with_files(str(w.message), recordings) for w in caught)
+            raise FitError(with_files(str(error), recordings)) from error
+    messages += dict.fromkeys(with_files(str(w.message), recordings) for w in caught)
     shared = estimator.causal_order_.ndim == 1 and len(views) > 1
     confidence = estimator.order_confidence() if shared else None
     return CausalFit(estimator, recordings, confidence, resampled, messages)
@@ -86,9 +86,9 @@ def headline(fit):
 def write_tables(fit, folder):
     """Write the model, the tables and the graph as text into `folder`."""
     save(fit.estimator, folder / "model.npz")
-    _write_csv(folder / "edges.csv", *edges_table(fit))
-    _write_csv(folder / "strengths.csv", *_strengths_table(fit))
-    _write_csv(folder / "order.csv", *order_table(fit))
+    write_csv(folder / "edges.csv", *edges_table(fit))
+    write_csv(folder / "strengths.csv", *_strengths_table(fit))
+    write_csv(folder / "order.csv", *order_table(fit))
     (folder / "graph.dot").write_text(fit.estimator.to_dot(), encoding="utf-8")
 
 

@@ -1,8 +1,6 @@
 """Figures: from a fitted estimator, or from plain arrays."""
 
 from mvica.plotting.agreement import plot_agreement
-from mvica.plotting.canvas import figure as _figure  # noqa: F401  (used by mvica.causal.plotting)
-from mvica.plotting.canvas import shortened as _shortened  # noqa: F401
 from mvica.plotting.causal_graph import plot_causal_graph
 from mvica.plotting.convergence import plot_convergence, plot_objective
 from mvica.plotting.maps import plot_topomaps

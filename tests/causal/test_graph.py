@@ -1,3 +1,4 @@
+import shutil
 import sys
 
 import numpy as np
@@ -107,6 +108,81 @@ def test_pictures_show_the_graph(model):
     result = model.bootstrap([np.asarray(X) for X in model.simulate(50, 0).views], 5)
     heat = plot_order_stability(result, NAMES).axes[0].images[0].get_array()
     np.testing.assert_allclose(heat.sum(axis=1), 1)
+
+
+# A program dot that writes what Graphviz does: a chain of boxes, each edge a straight line.
+DOT = """\
+#!{python}
+import re, sys
+text = sys.stdin.read()
+assert "rankdir=LR" in text
+place = {{name: k for k, name in enumerate(re.findall(r"^(n\\d+);$", text, re.M))}}
+print("graph 1 5 1")
+for name, x in place.items():
+    print("node", name, x + 3, 2, 0.52, 0.44, name, "solid box black lightgrey")
+for a, b in re.findall(r"^(n\\d+) -> (n\\d+);$", text, re.M):
+    x, end = place[a] + 3.26, place[b] + 2.64
+    print("edge", a, b, 4, x, 2, x, 2.5, end, 2.5, end, 2, "solid black")
+print("stop")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in for dot is a script")
+def test_graphviz_places_variables_and_edges(model, tmp_path, monkeypatch):
+    pytest.importorskip("graphviz")
+    program = tmp_path / "dot"
+    program.write_text(DOT.format(python=sys.executable), encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    fig = model.plot_graph(0.0, layout="dot")
+    place = {text.get_text(): text.get_position()[0] for text in fig.axes[0].texts}
+    assert [place[NAMES[j]] for j in model.causal_order_] == [0, 1, 2, 3]
+    assert_edges_join_their_boxes(fig, model)
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz is not installed")
+def test_graphviz_itself(model):
+    pytest.importorskip("graphviz")
+    assert_edges_join_their_boxes(model.plot_graph(0.0, layout="dot"), model)
+
+
+def test_own_layout_joins_boxes(model):
+    assert_edges_join_their_boxes(model.plot_graph(0.0), model)
+
+
+def assert_edges_join_their_boxes(fig, model):
+    """Curves start right of the cause, and arrowheads end at the left side of the effect."""
+    from matplotlib.patches import PathPatch, Polygon
+
+    graph = fig.axes[0]
+    place = {text.get_text(): np.array(text.get_position()) for text in graph.texts}
+    lines = [patch for patch in graph.patches if isinstance(patch, PathPatch)]
+    heads = [patch for patch in graph.patches if isinstance(patch, Polygon)]
+    edges = model.edge_records()
+    assert len(lines) == len(heads) == len(edges)
+    ends = {(edge["cause"], edge["effect"]) for edge in edges}
+    for line, head in zip(lines, heads, strict=True):
+        start, tip = line.get_path().vertices[0], head.get_xy()[1]
+        (edge,) = (
+            (a, b)
+            for a, b in ends
+            if np.allclose(place[a] + [0.26, 0], start, atol=0.02)
+            and np.allclose(place[b] - [0.26, 0], tip, atol=0.02)
+        )
+        ends.remove(edge)
+        assert place[edge[0]][0] < place[edge[1]][0]
+
+
+def test_missing_graphviz_is_named(model, monkeypatch, tmp_path):
+    pytest.importorskip("graphviz")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(RuntimeError, match=r'program dot of Graphviz.*"apt install graphviz"'):
+        model.plot_graph(layout="dot")
+    monkeypatch.setitem(sys.modules, "graphviz", None)
+    with pytest.raises(ImportError, match=r'package graphviz: pip install "mvica\[graph\]"'):
+        model.plot_graph(layout="dot")
+    with pytest.raises(ValueError, match="layout='circle'"):
+        model.plot_graph(layout="circle")
 
 
 def test_pictures_of_no_edges():
