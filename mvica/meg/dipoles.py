@@ -71,10 +71,13 @@ def fit_dipoles(patterns, info, *, noise_cov=None, bem=None, hemisphere=None):
 
     Examples
     --------
+    >>> from mvica.datasets import make_meg_group
     >>> from mvica.meg import fit_dipoles
-    >>> from mvica.datasets import make_meg_group  # doctest: +SKIP
-    >>> group = make_meg_group(n_subjects=2)  # doctest: +SKIP
-    >>> fit_dipoles(group.mixing[0], group.infos[0], hemisphere="left")  # doctest: +SKIP
+    >>> study = make_meg_group(2, ch_types=("mag",), sfreq=100.0, random_state=0)
+    >>> N100m = study.mixing[0][:, 1:2]
+    >>> dipole = fit_dipoles(N100m, study.infos[0], hemisphere="left")
+    >>> bool(dipole.gof[0] > 90), bool(dipole.pos[0, 0] < 0)
+    (True, True)
     """
     mne = import_mne()
     if info["dev_head_t"] is None and any(t != "eeg" for t in info.get_channel_types()):

@@ -79,6 +79,9 @@ def to_mne_ica(components, record, *, mean=None, fit_params=None):
 
 def _unmixing(U, record):
     """Unmixing of scaled channels that ignores what projections removed."""
+    if record.whitener is not None:
+        left, absent, _, _ = _spectrum(record.whitener)
+        return U - (U @ left[:, absent]) @ left[:, absent].T
     if record.projector is None:
         return U
     scale = np.ones(U.shape[1]) if record.scale is None else record.scale
@@ -134,10 +137,15 @@ def _completed(whitener):
     The directions that it drops (projections, Maxwell filtering) get the typical gain of the
     others, and land where the unmixing does not look.
     """
-    left, gains, right = np.linalg.svd(whitener)
-    absent = gains < gains[0] * len(gains) * np.finfo(float).eps * 100
+    left, absent, gains, right = _spectrum(whitener)
     gains = np.where(absent, np.exp(np.mean(np.log(gains[~absent]))), gains)
     return (left * gains) @ right
+
+
+def _spectrum(whitener):
+    """Left vectors, which of them the whitener drops, gains and right vectors."""
+    left, gains, right = np.linalg.svd(whitener)
+    return left, gains < 1e-10 * gains[0], gains, right
 
 
 def _variances_along(Q, record):
