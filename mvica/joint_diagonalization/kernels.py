@@ -7,6 +7,7 @@ _JIT = {"cache": True, "nogil": True, "fastmath": {"contract"}, "error_model": "
 
 
 NOT_FINITE, NOT_SYMMETRIC = 1, 2
+_REGISTER, _REGISTERS = 8, 4  # numbers in a register, and registers of matrices side by side
 
 
 @njit(**_JIT)
@@ -16,18 +17,23 @@ def first_fault(C, tolerance):
     Returns the kind of fault (0 for none), the matrix, and the asymmetry as that share.
     """
     K, p = C.shape[0], C.shape[1]
+    largest, asymmetry = np.empty(p), np.empty(p)  # of columns: the compiler vectorises them
     for k in range(K):
-        total, largest, asymmetry = 0.0, 0.0, 0.0
+        largest[:] = 0.0
+        asymmetry[:] = 0.0
+        unordered = 0
         for i in range(p):
+            row = C[k, i]
             for j in range(p):
-                total += 0.0 * C[k, i, j]  # NaN for a NaN or infinite entry
-                largest = max(largest, abs(C[k, i, j]))
+                size = abs(row[j])
+                unordered += not size < np.inf
+                largest[j] = max(largest[j], size)
             for j in range(i):
-                asymmetry = max(asymmetry, abs(C[k, i, j] - C[k, j, i]))
-        if total != 0.0:
+                asymmetry[j] = max(asymmetry[j], abs(row[j] - C[k, j, i]))
+        if unordered:
             return NOT_FINITE, k, 0.0
-        if asymmetry > tolerance * largest:
-            return NOT_SYMMETRIC, k, asymmetry / largest
+        if asymmetry.max() > tolerance * largest.max():
+            return NOT_SYMMETRIC, k, asymmetry.max() / largest.max()
     return 0, 0, 0.0
 
 
@@ -58,29 +64,72 @@ def unit_determinants(C):
     """
     K, p = C.shape[0], C.shape[1]
     scales, shares = np.ones(K), np.full(K, np.inf)
-    U = np.empty((p, p))
-    for k in range(K):
-        log = 0.0
-        for i in range(p):
-            for j in range(i, p):
-                U[i, j] = C[k, i, j]
-        for j in range(p):
-            pivot = U[j, j]
-            if not (pivot > 0.0 and C[k, j, j] > 0.0):
-                shares[k] = 0.0
-                break
-            shares[k] = min(shares[k], pivot / C[k, j, j])
-            log += np.log(pivot)
-            for i in range(j + 1, p):
-                factor = U[j, i] / pivot
-                for c in range(i, p):
-                    U[i, c] -= factor * U[j, c]
-        if shares[k] > 0.0:
-            scales[k] = np.exp(log / p)
-            for i in range(p):
-                for j in range(p):
-                    C[k, i, j] /= scales[k]
+    lanes = _REGISTER * min(_REGISTERS, (K + _REGISTER - 1) // _REGISTER)
+    U = np.empty((p, p, lanes))
+    for first in range(0, K, lanes):
+        n = min(lanes, K - first)
+        logs = _pivots(C[first : first + n], U, shares[first : first + n])
+        for k in range(first, first + n):
+            if shares[k] > 0.0:
+                scales[k] = np.exp(logs[k - first] / p)
+                C[k] /= scales[k]
     return scales, shares
+
+
+@njit(**_JIT)
+def _pivots(C, U, shares):
+    """Eliminate matrices side by side; return the sums of the logarithms of their pivots.
+
+    The last axis of U (p, p, lanes) is that of the matrices, the last one repeated to fill it.
+    """
+    n, p, lanes = C.shape[0], C.shape[1], U.shape[2]
+    for i in range(p):
+        for j in range(i, p):
+            for k in range(n):
+                U[i, j, k] = C[k, i, j]
+            U[i, j, n:] = C[n - 1, i, j]
+    logs, factor = np.zeros(n), np.empty(lanes)
+    for j in range(p):
+        for k in range(n):
+            pivot, entry = U[j, j, k], C[k, j, j]
+            if pivot > 0.0 and entry > 0.0:
+                shares[k] = min(shares[k], pivot / entry)
+                logs[k] += np.log(pivot)
+            else:
+                shares[k] = 0.0
+        for i in range(j + 1, p):
+            for k in range(lanes):
+                factor[k] = U[j, i, k] / U[j, j, k]
+            for c in range(i, p):
+                for k in range(lanes):
+                    U[i, c, k] -= factor[k] * U[j, c, k]
+    return logs
+
+
+@njit(**_JIT)
+def shared_rotation(C, w, mixed, n_rounds):
+    """Rows that whiten the mean of the matrices and diagonalise one combination of them.
+
+    Every round of the power method brings the coefficients `mixed` (K,) closer to the combination
+    that differs most between the matrices, whose eigenvalues are far apart.
+    """
+    K, p = C.shape[0], C.shape[1]
+    flat = C.reshape(K, p * p)
+    mean = np.dot(w, flat)
+    combination = np.dot(w * mixed, flat)
+    for _ in range(n_rounds):
+        combination -= np.sum(w * mixed) * mean
+        mixed = np.dot(flat, combination)
+        largest = np.abs(mixed).max()
+        if largest == 0.0:
+            break
+        mixed = mixed / largest
+        combination = np.dot(w * mixed, flat)
+    inverse = np.linalg.inv(np.linalg.cholesky(mean.reshape(p, p)))
+    half = np.dot(inverse, combination.reshape(p, p))
+    white = np.dot(half, np.ascontiguousarray(inverse.T))
+    vectors = np.linalg.eigh(0.5 * (white + white.T))[1]
+    return np.dot(np.ascontiguousarray(vectors.T), inverse)
 
 
 @njit(**_JIT)

@@ -5,10 +5,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import eigh
 
 _RANK_TOLERANCE = 1e-10  # eigenvalues below this share of the largest count as zero
 _SAFE_SQUARE = 1e-8  # share of the largest eigenvalue above which a square keeps enough digits
+_POWER_ROUNDS = 3  # more of them cost as much as the iterations that they save
 _PIVOT_TOLERANCE = 1e-14  # unexplained share of a diagonal entry below which a matrix is singular
 
 
@@ -250,12 +250,12 @@ def _first_iterate(C, weights, init, *, whitened):
     if init == "white" or (whitened and len(C) == 1):
         return np.eye(C.shape[1])
     # Eigenvectors of one combination of the matrices: the answer, if there is an exact one.
-    combination = _combination(C, weights * _draw(len(C)))
+    mixed = _draw(len(C))
     if whitened:
-        vectors = eigh(combination, _combination(C, weights), check_finite=False)[1]
-    else:
-        vectors = np.linalg.eigh(combination)[1]
-    return np.ascontiguousarray(vectors.T)
+        from mvica.joint_diagonalization.kernels import shared_rotation
+
+        return shared_rotation(C, weights, mixed, _POWER_ROUNDS)
+    return np.ascontiguousarray(np.linalg.eigh(_combination(C, weights * mixed))[1].T)
 
 
 @lru_cache(maxsize=16)

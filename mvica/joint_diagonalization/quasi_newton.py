@@ -21,6 +21,7 @@ _MESSAGES = {
 _JIT = {"cache": True, "nogil": True, "fastmath": {"contract"}, "error_model": "numpy"}
 _PRODUCT = 1_000_000  # multiply-adds of one matrix product: OpenBLAS is fastest up to here
 _FLATTEST = 24  # rows of a product below which it is slow again
+_PACKED = 20  # size of matrices up to which, if they are as many, packed ones are faster
 _CLAMP = 1e-4  # smallest determinant (or curvature) of a pair, relative to a typical one
 _LEAST_CLAMP = 1e-8  # and in absolute terms: below it, rounding would turn the rows at random
 _MAX_TRIALS = 12
@@ -112,6 +113,55 @@ def sweep(C, w, B, criterion, d, V):
 
 
 @njit(**_JIT)
+def pack(C):
+    """Lower triangles of symmetric matrices, (K, p (p + 1) / 2)."""
+    K, p = C.shape[0], C.shape[1]
+    packed = np.empty((K, p * (p + 1) // 2))
+    for k in range(K):
+        first = 0
+        for i in range(p):
+            packed[k, first : first + i + 1] = C[k, i, : i + 1]
+            first += i + 1
+    return packed
+
+
+@njit(**_JIT)
+def sweep_packed(packed, w, B, criterion, d, V):
+    """Fill the same as `sweep` from packed matrices, by two products with half the entries."""
+    K, p = d.shape
+    products = np.empty((p, packed.shape[1]))  # of the entries of each row of B
+    for a in range(p):
+        first = 0
+        for i in range(p):
+            twice = 2.0 * B[a, i]
+            for j in range(i):
+                products[a, first + j] = twice * B[a, j]
+            products[a, first + i] = B[a, i] ** 2
+            first += i + 1
+    np.dot(packed, products.T, d)
+    phi = np.empty((K, p))
+    for k in range(K):
+        for a in range(p):
+            if criterion == FROBENIUS:
+                phi[k, a] = -2.0 * w[k] * d[k, a]
+            elif criterion == LEAST_SQUARES:
+                phi[k, a] = w[k] * d[k, a]
+            else:
+                phi[k, a] = w[k] / d[k, a]
+    combinations = np.dot(phi.T, packed)
+    V[:] = 0.0
+    for a in range(p):
+        first, v, b = 0, V[a], B[a]
+        for i in range(p):
+            row, own = combinations[a, first : first + i + 1], 0.0
+            for j in range(i):
+                v[j] += row[j] * b[i]
+                own += row[j] * b[j]
+            v[i] += own + row[i] * b[i]
+            first += i + 1
+
+
+@njit(**_JIT)
 def objective(d, w, B, criterion):
     """Value of the criterion from the diagonals; infinite where it is not defined."""
     K, p = d.shape
@@ -195,37 +245,53 @@ def _scaled_norm(G, d, w, criterion):
             for k in range(K):
                 power += w[k] * d[k, a]
             rho[a] = np.sqrt(power)
-    largest = 0.0
+    largest = np.zeros(p)
     for a in range(p):
         for b in range(p):
-            largest = max(largest, abs(G[a, b]) * (rho[a] / rho[b]))
-    return largest if criterion == LIKELIHOOD else 2.0 * largest
+            largest[b] = max(largest[b], abs(G[a, b]) * rho[a])
+    norm = (largest / rho).max()
+    return norm if criterion == LIKELIHOOD else 2.0 * norm
 
 
 @njit(**_JIT)
 def _newton_step(Q, h, floor, criterion):
     """Minus the inverse of the block-diagonal curvature, applied to the flattened Q."""
     p = len(h)
-    E = np.zeros(p * p)
+    E = np.zeros((p, p))
+    Q = Q.reshape(p, p)
+    if criterion != LIKELIHOOD:
+        for a in range(p):
+            for b in range(p):
+                E[a, b] = -2.0 * Q[a, b] / max(h[a, b], floor)
+            E[a, a] = 0.0
+        return E.ravel()
+    QT, hT = np.ascontiguousarray(Q.T), np.ascontiguousarray(h.T)
+    n_weak = -p  # the diagonal is weak, and 0
     for a in range(p):
         for b in range(p):
-            if a == b:
-                continue
-            ab, ba = a * p + b, b * p + a
-            if criterion != LIKELIHOOD:
-                E[ab] = -2.0 * Q[ab] / max(h[a, b], floor)
-                continue
+            apart = h[a, b] * hT[a, b] - 1.0
+            n_weak += not apart > floor
+            E[a, b] = (QT[a, b] - hT[a, b] * Q[a, b]) / max(apart, floor)
+        E[a, a] = 0.0
+    if n_weak > 0:
+        _bound_weak(E, Q, h, floor)
+    return E.ravel()
+
+
+@njit(**_JIT)
+def _bound_weak(E, Q, h, floor):
+    """Step of pairs whose powers are nearly proportional: bound the weak eigenvalue of the block.
+
+    The block is balanced first, so that the step does not depend on the scale of the rows.
+    """
+    for a in range(len(h)):
+        for b in range(len(h)):
             product = h[a, b] * h[b, a]
-            if product - 1.0 > floor:
-                E[ab] = -(h[b, a] * Q[ab] - Q[ba]) / (product - 1.0)
-            else:
-                # Powers nearly proportional: bound the weak eigenvalue of the block, after
-                # balancing it, so that the step does not depend on the scale of the rows.
+            if a != b and not product - 1.0 > floor:
                 ratio, root = np.sqrt(h[b, a] / h[a, b]), np.sqrt(product)
-                strong = 0.5 * (ratio * Q[ab] + Q[ba]) / (root + 1.0)
-                weak = 0.5 * (ratio * Q[ab] - Q[ba]) / max(root - 1.0, 0.5 * floor)
-                E[ab] = -strong - weak
-    return E
+                strong = 0.5 * (ratio * Q[a, b] + Q[b, a]) / (root + 1.0)
+                weak = 0.5 * (ratio * Q[a, b] - Q[b, a]) / max(root - 1.0, 0.5 * floor)
+                E[a, b] = -strong - weak
 
 
 @njit(**_JIT)
@@ -271,12 +337,20 @@ def move(B, E, t, criterion):
 
 
 @njit(**_JIT)
-def _search(C, w, B, E, slope, value, criterion, d, V):
+def _evaluate(C, packed, w, B, criterion, d, V):
+    if len(packed):
+        sweep_packed(packed, w, B, criterion, d, V)
+    else:
+        sweep(C, w, B, criterion, d, V)
+
+
+@njit(**_JIT)
+def _search(C, packed, w, B, E, slope, value, criterion, d, V):
     """Halve the step until it lowers the objective; t = 0 says that none does."""
     t = 1.0
     for _ in range(_MAX_TRIALS):
         trial = move(B, E, t, criterion)
-        sweep(C, w, trial, criterion, d, V)
+        _evaluate(C, packed, w, trial, criterion, d, V)
         reached = objective(d, w, trial, criterion)
         if reached < value + _SLOPE * t * slope + _ROUNDING * max(1.0, abs(value)):
             return t, trial, reached
@@ -296,7 +370,8 @@ def _loop(C, w, B, criterion, tol, max_iter, memory):
     largest, smallest, value_then, since = 0.0, np.inf, np.inf, 0
     history = np.empty(max_iter + 1)
 
-    sweep(C, w, B, criterion, d, V)
+    packed = pack(C) if p <= _PACKED and p <= K else np.empty((0, 0))
+    _evaluate(C, packed, w, B, criterion, d, V)
     value = objective(d, w, B, criterion)
     history[0] = value
     n_iter, status, previous = 0, _STOPPED, np.inf
@@ -341,7 +416,7 @@ def _loop(C, w, B, criterion, tol, max_iter, memory):
             slope = np.dot(G, step)
             if slope < 0.0:
                 t, B, value = _search(
-                    C, w, B, step.reshape(p, p), slope, value, criterion, d_trial, V_trial
+                    C, packed, w, B, step.reshape(p, p), slope, value, criterion, d_trial, V_trial
                 )
             if t == 0.0 and n_pairs == 0:
                 break
