@@ -2,6 +2,7 @@
 
 from joblib import Parallel, delayed, effective_n_jobs, parallel_config
 from threadpoolctl import threadpool_limits
+from tqdm import tqdm
 
 
 def map_views(function, items, n_jobs=None):
@@ -69,3 +70,38 @@ def map_processes(function, items, n_jobs=None):
     with parallel_config(backend="loky", inner_max_num_threads=1):
         results = Parallel(n_jobs=n_jobs, return_as="generator")
         yield from results(delayed(function)(item) for item in items)
+
+
+def map_fits(function, items, *, n_jobs=None, label="fits", verbose=0):
+    """Apply a function to each item in processes and return the results in order.
+
+    Parameters
+    ----------
+    function : callable
+        Called with one item; it and its results must be picklable. Arrays that it holds are shared
+        with the processes by memory mapping where they are large.
+    items : sequence
+        The items, for instance seeds or splits.
+    n_jobs : int, default=None
+        Number of processes, in joblib's convention: None is 1 outside a `joblib.parallel_config`
+        context, which also can name another backend, -1 is all cores.
+    label : str, default="fits"
+        What the progress bar says.
+    verbose : int, default=0
+        1 shows a progress bar.
+
+    Returns
+    -------
+    results : list
+        `function(item)` for each item.
+
+    Examples
+    --------
+    >>> from mvica.parallel import map_fits
+    >>> map_fits(abs, [-1, 2, -3])
+    [1, 2, 3]
+    """
+    results = Parallel(n_jobs=n_jobs, return_as="generator")(
+        delayed(function)(item) for item in items
+    )
+    return list(tqdm(results, total=len(items), desc=label, disable=not verbose))

@@ -7,6 +7,7 @@ from mvica.plotting.maps import plot_topomaps
 from mvica.plotting.matching import plot_matching, plot_stability
 from mvica.plotting.mixings import plot_mixings
 from mvica.plotting.noise import plot_noise_levels
+from mvica.plotting.selection import plot_selection
 from mvica.plotting.source_image import plot_source_image
 from mvica.plotting.sources import plot_sources
 from mvica.plotting.timing import plot_estimated_vs_true, plot_timing_vs_age, plot_view_matrix
@@ -22,6 +23,7 @@ __all__ = [
     "plot_mixings",
     "plot_noise_levels",
     "plot_objective",
+    "plot_selection",
     "plot_source_image",
     "plot_sources",
     "plot_stability",

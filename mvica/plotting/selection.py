@@ -65,8 +65,7 @@ def plot_selection(selection, *, ax=None, show=False):
     else:
         ax.xaxis.get_major_locator().set_params(integer=True)
     name = NAMES[selection.parameter]
-    best = f"{selection.best:.3g}"
-    ax.set(xlabel=name, ylabel=label, title=f"{best} {name}" if name == "components" else best)
+    ax.set(xlabel=name, ylabel=label, title=f"{name}: {selection.best:.3g}")
     open_frame(ax)
     return finish(fig, show)
 
