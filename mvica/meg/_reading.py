@@ -185,8 +185,11 @@ def prepared(opened, names, settings):
 
 
 def _load(inst):
-    if kind_of(inst) != "evoked":
+    kind = kind_of(inst)
+    if kind == "raw":
         inst.load_data(**QUIET)
+    elif kind == "epochs":
+        inst.load_data()  # takes no `verbose`
 
 
 def _interpolate(inst, bads, names):
