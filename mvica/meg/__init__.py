@@ -6,6 +6,7 @@ _PUBLIC = {
     "GroupDipoles": "mvica.meg.dipoles",
     "MEGGroup": "mvica.meg.group",
     "MEGViews": "mvica.meg.records",
+    "camcan_epochs": "mvica.meg.camcan",
     "SubjectRecord": "mvica.meg.records",
     "fit_dipoles": "mvica.meg.dipoles",
     "patterns_to_evoked": "mvica.meg.patterns",
