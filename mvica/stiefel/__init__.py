@@ -4,6 +4,9 @@ from importlib import import_module
 
 # Public name -> module that defines it. Imported at first use, as the estimators need scikit-learn.
 _PUBLIC = {
+    "Eigenpairs": "eigen",
+    "generalized_eigh": "eigen",
+    "landing": "deterministic",
     "CCA": "cca",
     "GCCA": "gcca",
     "MCCA": "gcca",

@@ -1,6 +1,6 @@
 """Landing fields: directions that lower an objective and its constraint ``U^T B U = I`` at once.
 
-A field is a tangent part plus `omega` times a normal part, and the iteration is ``U <- U - eta F``.
+A field F is a tangent part plus `omega` times a normal part; the iteration is ``U <- U - eta F``.
 Every field here is ``F = P L``: a preconditioner P, any symmetric positive definite operator, times
 a *dual* field L. Arrays: U, the gradient G of the objective and ``M = B U`` are (d, p); the Gram
 matrix ``C = U^T M`` and the defect ``D = C - I`` are (p, p).
@@ -12,21 +12,45 @@ import numpy as np
 
 
 class Field(NamedTuple):
-    """A landing field at one point.
+    """A landing field at one point, in its two parts.
 
     Attributes
     ----------
-    direction : ndarray of shape (d, p)
-        F: the step is ``-eta F``.
-    dual : ndarray of shape (d, p)
-        L, with ``F = P L``.
-    tangent_norm : float
-        ``sqrt(<P T, T>)`` with T the tangent part of the dual: zero at critical points.
+    tangent, normal : ndarray of shape (d, p)
+        Parts of the dual field L.
+    P_tangent, P_normal : ndarray of shape (d, p)
+        P times these.
+    gradient_norm : float
+        ``sqrt(<P G, G>)``, to compare `tangent_norm` with.
+    metric : float
+        Largest eigenvalue of ``M^T P M``, which is one for P the inverse of B on the constraint.
     """
 
-    direction: np.ndarray
-    dual: np.ndarray
-    tangent_norm: float
+    tangent: np.ndarray
+    normal: np.ndarray
+    P_tangent: np.ndarray
+    P_normal: np.ndarray
+    gradient_norm: float
+    metric: float
+
+    def direction(self, omega):
+        """Return ``F``, where the step is ``-eta F``, for a weight of the normal part."""
+        return self.P_tangent + omega * self.P_normal
+
+    def dual(self, omega):
+        """Return ``L``, with ``F = P L``."""
+        return self.tangent + omega * self.normal
+
+    @property
+    def tangent_norm(self):
+        """``sqrt(<P T, T>)`` of the tangent part of the dual: zero at critical points."""
+        return float(np.sqrt(max(np.vdot(self.tangent, self.P_tangent), 0.0)))
+
+    @property
+    def balanced_omega(self):
+        """Weight in the units of the objective, that of a Rayleigh quotient in eigenproblems."""
+        p = self.tangent.shape[1]
+        return self.gradient_norm / np.sqrt(p * self.metric) if self.metric > 0 else 0.0
 
 
 def gram_defect(U, M):
@@ -51,13 +75,13 @@ def symmetric(Q):
     return 0.5 * (Q + Q.T)
 
 
-def congruence_field(G, M, D, apply_P, omega, *, normalize=False):
+def congruence_field(G, M, D, apply_P):
     """P-field, tangent and orthogonal to the constraint's gradient everywhere, for any P.
 
-    ``F = 1/2 [P G (M^T P M) - P M (G^T P M)] + omega P M D``. With P the identity it is the
-    landing field of Vary et al.; with P the inverse of B it is their field in the metric of B.
-    The tangent part is (skew matrix) M, so it does not change D to first order, and it is a descent
-    direction of the objective for every P.
+    Its dual is ``1/2 [G K - M (G^T P M)] / |K|_2 + omega M D`` with ``K = M^T P M``. With P the
+    identity it is the landing field of Vary et al. up to the scale; with P the inverse of B it is
+    their field in the metric of B. The tangent part is (skew matrix) M, so it does not change D to
+    first order, and it is a descent direction of the objective for every P.
 
     Parameters
     ----------
@@ -66,53 +90,50 @@ def congruence_field(G, M, D, apply_P, omega, *, normalize=False):
     D : ndarray of shape (p, p)
         Constraint defect.
     apply_P : callable
-        (d, p) -> (d, p), used twice.
-    omega : float
-        Weight of the normal part.
-    normalize : bool, default=False
-        Divide the field by the spectral norm of ``M^T P M``: it then has no units of P.
+        (d, k) -> (d, k) for any number of columns.
 
     Returns
     -------
     field : Field
     """
-    PG, PM = apply_P(G), apply_P(M)
+    PG, PM = np.hsplit(apply_P(np.hstack([G, M])), 2)
     K, S = symmetric(M.T @ PM), G.T @ PM
-    scale = 1.0 / np.linalg.eigvalsh(K)[-1] if normalize else 1.0
-    tangent, toward = (0.5 * scale) * (G @ K - M @ S), (0.5 * scale) * (PG @ K - PM @ S)
-    N = (omega * scale) * D
-    norm = np.sqrt(max(float(np.vdot(tangent, toward)), 0.0))
-    return Field(toward + PM @ N, tangent + M @ N, norm)
+    metric = float(np.linalg.eigvalsh(K)[-1])
+    half = 0.5 / metric
+    return Field(
+        half * (G @ K - M @ S), M @ D, half * (PG @ K - PM @ S), PM @ D, _norm(G, PG), metric
+    )
 
 
-def residual_field(G, M, C, S, apply_P, omega):
+def residual_field(G, M, U, C, apply_P):
     """Residual field, quadratic in B, with the right equilibria for every P.
 
-    ``F = P (1/2 [G C - M S] + omega M (C - I))`` with ``S = G^T U``. One use of P, and an unbiased
-    estimate from samples as soon as G, M and C come from independent ones. Descent from every start
-    is sure only for P near the inverse of B.
+    Its dual is ``1/2 [G C - M (G^T U)] + omega M (C - I)``. It is an unbiased estimate from samples
+    as soon as G, M and C come from independent ones. Descent from every start is sure only for P
+    near the inverse of B.
 
     Parameters
     ----------
-    G, M : ndarray of shape (d, p)
-        Gradient and ``B U``, or independent estimates of them.
+    G, M, U : ndarray of shape (d, p)
+        Gradient, ``B U`` and the point.
     C : ndarray of shape (p, p)
-        ``U^T B U``, or an estimate independent of G and M.
-    S : ndarray of shape (p, p)
-        ``G^T U``.
+        ``U^T B U``.
     apply_P : callable
-        (d, k) -> (d, k) for any number of columns, used once.
-    omega : float
-        Weight of the normal part.
+        (d, k) -> (d, k) for any number of columns.
 
     Returns
     -------
     field : Field
     """
+    PG, PM = np.hsplit(apply_P(np.hstack([G, M])), 2)
+    S, D = G.T @ U, C - np.eye(len(C))
+    metric = float(np.linalg.eigvalsh(symmetric(M.T @ PM))[-1])
     tangent, normal = residual_dual(G, M, C, S)
-    toward, back = np.hsplit(apply_P(np.hstack([tangent, normal])), 2)
-    norm = np.sqrt(max(float(np.vdot(tangent, toward)), 0.0))
-    return Field(toward + omega * back, tangent + omega * normal, norm)
+    return Field(tangent, normal, 0.5 * (PG @ C - PM @ S), PM @ D, _norm(G, PG), metric)
+
+
+def _norm(G, PG):
+    return float(np.sqrt(max(np.vdot(G, PG), 0.0)))
 
 
 def residual_dual(G, M, C, S):
