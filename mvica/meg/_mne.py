@@ -1,6 +1,7 @@
 """MNE-Python, imported on demand: the error without it, and what a recording is."""
 
 QUIET = {"verbose": "ERROR"}
+COLLECT = {"verbose": "WARNING"}  # at "ERROR" MNE keeps its warnings to itself
 
 # Channel types that measure something of the brain; the others never enter a view.
 DATA_TYPES = (

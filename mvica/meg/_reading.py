@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from mvica._recording import chosen_features
-from mvica.meg._mne import DATA_TYPES, QUIET, import_mne, kind_of, listed
+from mvica.meg._mne import COLLECT, DATA_TYPES, import_mne, kind_of, listed
 
 NAMED = {"raw": "raw", "epo": "epochs", "epochs": "epochs", "ave": "evoked", "evoked": "evoked"}
 HEAD_CENTRE = (0.0, 0.0, 0.04)  # metres, for the interpolation of bad MEG channels
@@ -21,7 +21,6 @@ class Opened:
     instances: list
     path: str | None = None
     ours: bool = False  # read by us, so it may be changed in place
-    start: float = 0.0  # time of the first sample of a Raw, after cropping
     bads: list = field(default_factory=list)
     projector: np.ndarray | None = None
 
@@ -51,8 +50,7 @@ def open_recording(source):
         If a file holds no recording, or an Evoked is no average.
     """
     if callable(source) and kind_of(source) is None:
-        opened = open_recording(source())
-        return Opened(opened.kind, opened.instances, opened.path, ours=True)
+        return open_recording(source())
     if isinstance(source, (str, os.PathLike)):
         kind, instances = read_file(source)
         return Opened(kind, instances, str(source), ours=True)
@@ -108,15 +106,15 @@ def _kind_by_name(path):
 
 
 def _read_raw(mne, path):
-    return [mne.io.read_raw(path, preload=False, **QUIET)]
+    return [mne.io.read_raw(path, preload=False, **COLLECT)]
 
 
 def _read_epochs(mne, path):
-    return [mne.read_epochs(path, proj=False, preload=False, **QUIET)]
+    return [mne.read_epochs(path, proj=False, preload=False, **COLLECT)]
 
 
 def _read_evokeds(mne, path):
-    evokeds = mne.read_evokeds(path, proj=False, **QUIET)
+    evokeds = mne.read_evokeds(path, proj=False, **COLLECT)
     return [evoked for evoked in evokeds if evoked.kind == "average"]
 
 
@@ -158,7 +156,7 @@ def key(name):
 
 
 def prepared(opened, names, settings):
-    """Keep the channels, in this order, apply projections, filter, resample and crop.
+    """Keep the channels, in this order, apply projections, filter for the rate to come.
 
     Returns
     -------
@@ -171,23 +169,21 @@ def prepared(opened, names, settings):
         for inst in instances:
             _interpolate(inst, bads, names)
     for inst in instances:
-        inst.pick(names, **QUIET)
+        inst.pick(names, **COLLECT)
         _load(inst)
         if inst.ch_names != names:
             inst.reorder_channels(names)
     projector = _idle_projector(instances[0].info)
-    start = 0.0
     for inst in instances:
-        inst.apply_proj(**QUIET)
+        inst.apply_proj(**COLLECT)
         _filter(inst, settings)
-        start = _crop(inst, settings)
-    return Opened(opened.kind, instances, opened.path, True, start, bads, projector)
+    return Opened(opened.kind, instances, opened.path, True, bads, projector)
 
 
 def _load(inst):
     kind = kind_of(inst)
     if kind == "raw":
-        inst.load_data(**QUIET)
+        inst.load_data(**COLLECT)
     elif kind == "epochs":
         inst.load_data()  # takes no `verbose`
 
@@ -199,7 +195,7 @@ def _interpolate(inst, bads, names):
     _load(inst)
     inst.info["bads"] = bads
     others = [bad for bad in bads if bad not in names]
-    inst.interpolate_bads(reset_bads=True, origin=HEAD_CENTRE, exclude=others, **QUIET)
+    inst.interpolate_bads(reset_bads=True, origin=HEAD_CENTRE, exclude=others, **COLLECT)
 
 
 def _idle_projector(info):
@@ -207,44 +203,17 @@ def _idle_projector(info):
     if all(projection["active"] for projection in info["projs"]):
         return None
     mne = import_mne()
-    raw = mne.io.RawArray(np.eye(len(info["ch_names"])), info.copy(), **QUIET)
-    return raw.apply_proj(**QUIET).get_data()
+    raw = mne.io.RawArray(np.eye(len(info["ch_names"])), info.copy(), **COLLECT)
+    return raw.apply_proj(**COLLECT).get_data()
 
 
 def _filter(inst, settings):
     if settings.l_freq is not None or settings.h_freq is not None:
-        inst.filter(settings.l_freq, settings.h_freq, **QUIET)
+        inst.filter(settings.l_freq, settings.h_freq, **COLLECT)
     rate, sfreq = settings.resample, inst.info["sfreq"]
     if rate is None or np.isclose(rate, sfreq, rtol=1e-9):
         return
     if rate > sfreq:
         raise ValueError(f"resample={rate:g} is above its sampling rate, {sfreq:g} Hz")
     if inst.info["lowpass"] > rate / 3 * (1 + 1e-9):
-        inst.filter(None, rate / 3, **QUIET)
-    factor = sfreq / rate
-    if kind_of(inst) != "raw" and np.isclose(factor, round(factor), rtol=1e-9):
-        inst.decimate(round(factor), **QUIET)
-    else:
-        inst.resample(rate, npad="auto", **QUIET)
-
-
-def _crop(inst, settings):
-    """Crop to the window asked for; give the time of the first sample of a Raw."""
-    if settings.tmin is None and settings.tmax is None:
-        return 0.0
-    first, last, step = inst.times[0], inst.times[-1], 1 / inst.info["sfreq"]
-    tmin = first if settings.tmin is None else settings.tmin
-    tmax = last if settings.tmax is None else settings.tmax
-    if tmin < first - step / 2 or tmax > last + step / 2 or tmin > tmax:
-        raise ValueError(
-            f"tmin={settings.tmin}, tmax={settings.tmax} is not a part of its times, {first:g} to "
-            f"{last:g} s"
-        )
-    # Ends within half a sample of the recording's own are meant to be these.
-    start = _first_sample(inst)
-    inst.crop(max(tmin, first), min(tmax, last), **QUIET)
-    return (_first_sample(inst) - start) * step
-
-
-def _first_sample(inst):
-    return inst.first_samp if kind_of(inst) == "raw" else 0
+        inst.filter(None, rate / 3, **COLLECT)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mvica.kernels.moments import mean_and_covariance
-from mvica.meg._mne import QUIET, import_mne, listed
+from mvica.meg._mne import COLLECT, import_mne, listed
 from mvica.meg._reading import key
 
 # Of the largest singular value: below lies what float32 storage leaves of absent dimensions.
@@ -37,7 +37,7 @@ def channel_scales(X, types):
     return scale
 
 
-def whitener_of(noise_cov, inst):
+def whitener_of(noise_cov, inst, projector=None):
     """Square matrix that whitens the noise of the channels of a recording.
 
     Raises
@@ -47,11 +47,11 @@ def whitener_of(noise_cov, inst):
     """
     mne = import_mne()
     info = inst.info
-    if not isinstance(noise_cov, mne.Covariance):
-        noise_cov = mne.read_cov(noise_cov, **QUIET)
     noise_cov = _for_channels(mne, noise_cov, info["ch_names"])
     rank = "info" if has_sss(info) else None
-    return mne.cov.compute_whitener(noise_cov, info, rank=rank, pca=False, **QUIET)[0]
+    whitener = mne.cov.compute_whitener(noise_cov, info, rank=rank, pca=False, **COLLECT)[0]
+    # What is projected out may be a million times the rest: not even rounding may let it through.
+    return whitener if projector is None else whitener @ projector
 
 
 def _for_channels(mne, cov, names):
@@ -92,7 +92,7 @@ def principal_axes(X, inst):
     values, vectors = values[::-1], vectors[:, ::-1]
     rank = int(np.sum(values > values[0] * RANK_THRESHOLD**2))
     if has_sss(inst.info):
-        ranks = import_mne().compute_rank(inst, rank="info", **QUIET)
+        ranks = import_mne().compute_rank(inst, rank="info", **COLLECT)
         rank = min(rank, sum(ranks.values()))
     axes = vectors[:, :rank].T
     signs = np.sign(axes[np.arange(rank), np.argmax(np.abs(axes), axis=1)])
@@ -115,7 +115,7 @@ def check_finite(segments, inst):
             raise ValueError(f"NaN or infinity in the channels {listed(names)}")
 
 
-def kept_projector(projector, axes, scale, whitener):
+def kept_projector(projector, axes, scale):
     """Return the projector, or None where the axes already lie in the space that it keeps.
 
     Axes of data projected type by type do; those of data of several types in units of their own
@@ -123,7 +123,6 @@ def kept_projector(projector, axes, scale, whitener):
     """
     if projector is None:
         return None
-    spatial = axes @ whitener if whitener is not None else axes
-    spatial = spatial / scale if scale is not None else spatial
+    spatial = axes if scale is None else axes / scale
     moved = np.linalg.norm(spatial @ projector - spatial)
     return None if moved <= 1e-10 * np.linalg.norm(spatial) else projector

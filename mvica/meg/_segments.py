@@ -1,10 +1,14 @@
-"""Segments of one subject: the averages, trials or stretch that lie end to end in a view."""
+"""Segments of one subject, end to end in a view: averages, trials or one stretch, cut to time."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
+from scipy.signal import resample_poly
 
 from mvica.meg._mne import listed
+
+MAX_DENOMINATOR = 100_000  # of a ratio of rates: less than a thousandth of a sample off in an hour
 
 
 @dataclass
@@ -57,8 +61,11 @@ def cut_segments(opened, settings, n_trials=None):
         segments = _of_evokeds(opened.instances, settings)
     else:
         segments = _of_epochs(opened.instances[0], settings, n_trials)
-    if settings.baseline is not None:
-        for segment in segments:
+    sfreq = opened.info["sfreq"]
+    for segment in segments:
+        sfreq_after = _resample(segment, sfreq, settings.resample)
+        _crop(segment, sfreq_after, settings.tmin, settings.tmax)
+        if settings.baseline is not None:
             _subtract_baseline(segment, settings.baseline)
     return segments
 
@@ -71,7 +78,7 @@ def _of_raw(opened, settings):
     if settings.baseline is not None:
         raise ValueError("baseline is for epochs and averages, but it is continuous")
     (raw,) = opened.instances
-    return [Segment(None, 0, raw.get_data(), raw.times + opened.start, None)]
+    return [Segment(None, 0, raw.get_data(), np.array(raw.times), None)]
 
 
 def _of_evokeds(evokeds, settings):
@@ -128,6 +135,44 @@ def _batches(n_trials, n_splits, split):
     if split == "interleaved":
         return [trials[k::n_splits] for k in range(n_splits)]
     return np.array_split(trials, n_splits)
+
+
+def _resample(segment, sfreq, rate):
+    """Take a segment, low-passed before, to another rate; return the rate that it has.
+
+    Samples are taken where the ratio allows, time zero among them. Else they are interpolated at
+    exact multiples of the new step: with the resampling of MNE, whose step is such that the length
+    of the recording is a whole number of them, latencies would be off by up to half a sample.
+    """
+    if rate is None or np.isclose(rate, sfreq, rtol=1e-9):
+        return sfreq
+    factor, times = sfreq / rate, segment.times
+    if np.isclose(factor, round(factor), rtol=1e-9):
+        factor = round(factor)
+        first = -round(times[0] * sfreq) % factor
+        segment.data, segment.times = segment.data[:, first::factor], times[first::factor]
+        return rate
+    ratio = Fraction(rate / sfreq).limit_denominator(MAX_DENOMINATOR)
+    up, down = ratio.numerator, ratio.denominator
+    segment.data = resample_poly(segment.data, up, down, axis=1, padtype="line")
+    segment.times = times[0] + np.arange(segment.data.shape[1]) / rate
+    return rate
+
+
+def _crop(segment, sfreq, tmin, tmax):
+    """Keep the samples between two times, both included to the nearest sample."""
+    if tmin is None and tmax is None:
+        return
+    times, half = segment.times, 0.499 / sfreq
+    tmin = times[0] if tmin is None else tmin
+    tmax = times[-1] if tmax is None else tmax
+    if tmin < times[0] - 2 * half or tmax > times[-1] + 2 * half or tmin > tmax:
+        raise ValueError(
+            f"tmin={tmin:g}, tmax={tmax:g} is not a part of its times, {times[0]:g} to "
+            f"{times[-1]:g} s"
+        )
+    inside = (times >= tmin - half) & (times <= tmax + half)
+    segment.data, segment.times = segment.data[:, inside], times[inside]
 
 
 def _subtract_baseline(segment, baseline):

@@ -107,8 +107,7 @@ def read_samples(source, record, settings):
     X : ndarray of shape (n_samples, n_channels)
         SI units.
     """
-    opened = open_recording(source)
-    opened = prepared(opened, matched_names(opened, record), settings)
+    opened = _prepared_again(source, record, settings)
     segments = cut_segments(opened, settings)
     check_finite(segments, opened.instances[0])
     return np.concatenate([segment.data for segment in segments], axis=1).T
@@ -126,8 +125,14 @@ def projected(source, record):
     -------
     opened : Opened
     """
-    opened = open_recording(source)
-    return prepared(opened, matched_names(opened, record), ViewSettings())
+    return _prepared_again(source, record, ViewSettings())
+
+
+def _prepared_again(source, record, settings):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # those of the fitted recordings are in the record
+        opened = open_recording(source)
+        return prepared(opened, matched_names(opened, record), settings)
 
 
 def samples_of(opened):
@@ -186,25 +191,29 @@ def _reduce(opened, segments, noise_cov, settings):
     types = inst.get_channel_types()
     X = np.ascontiguousarray(np.concatenate([segment.data for segment in segments], axis=1).T)
     scale = channel_scales(X, types) if settings.scale == "type" else None
-    whitener = whitener_of(noise_cov, inst) if settings.scale == "cov" else None
+    whitener = None
+    if settings.scale == "cov":
+        whitener = whitener_of(noise_cov, inst, opened.projector)
     X = scaled_samples(X, scale, whitener)
     mean, axes, variances = principal_axes(X, inst)
     k = settings.n_components if isinstance(settings.n_components, int) else len(axes)
     X -= mean
     epochs = inst if opened.kind == "epochs" else None
+    sfreq = float(settings.resample or inst.info["sfreq"])
+    info = import_mne().Info({**inst.info.copy(), "sfreq": sfreq})
     record = SubjectRecord(
         subject="",
         path=opened.path,
         kind=opened.kind,
-        info=inst.info.copy(),
+        info=info,
         ch_names=tuple(inst.ch_names),
         ch_types=tuple(types),
         bads=tuple(opened.bads),
         scale=scale,
         whitener=whitener,
-        projector=kept_projector(opened.projector, axes, scale, whitener),
+        projector=kept_projector(opened.projector, axes, scale) if whitener is None else None,
         n_samples=len(X),
-        first_samp=inst.first_samp if opened.kind == "raw" else 0,
+        first_samp=_first_sample(inst, segments[0], sfreq) if opened.kind == "raw" else 0,
         mean=mean,
         rank=len(axes),
         pca_components=axes,
@@ -219,10 +228,15 @@ def _reduce(opened, segments, noise_cov, settings):
         z=(X @ axes[:k].T).astype(settings.dtype),
         record=record,
         times=np.concatenate([segment.times for segment in segments]),
-        sfreq=float(inst.info["sfreq"]),
+        sfreq=sfreq,
         segments=tuple(_described(segment) for segment in segments),
         maxwell=has_sss(inst.info),
     )
+
+
+def _first_sample(raw, segment, sfreq):
+    """Compute the number of the first sample of a stretch of a Raw, at its rate."""
+    return round((raw.first_samp / raw.info["sfreq"] + segment.times[0]) * sfreq)
 
 
 def _described(segment):
