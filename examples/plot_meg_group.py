@@ -66,12 +66,12 @@ plot_topomaps(group.patterns_, infos, subjects=range(4), show=True)
 # to the sensors over the left hemisphere because these responses have two sides.
 
 agreement = group.estimator_.agreement_.mean(axis=0)[group.order_]
-best = np.sort(np.argsort(agreement)[-4:])
+best = np.sort(np.argsort(agreement)[-3:])
 patterns = [pattern[:, best] for pattern in group.patterns_]
 dipoles = [fit_dipoles(*one, hemisphere="left") for one in zip(patterns, infos, strict=True)]
 
 fig, axes = plt.subplots(
-    len(best), 3, figsize=(10, 8), width_ratios=[4, 1.3, 1.5], layout="constrained"
+    len(best), 3, figsize=(10, 6), width_ratios=[4, 1.3, 1.5], layout="constrained"
 )
 head = 90 * np.exp(2j * np.pi * np.linspace(0, 1, 100))
 for i, c in enumerate(best):

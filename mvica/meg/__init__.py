@@ -9,6 +9,7 @@ _PUBLIC = {
     "camcan_epochs": "mvica.meg.camcan",
     "SubjectRecord": "mvica.meg.records",
     "fit_dipoles": "mvica.meg.dipoles",
+    "group_report": "mvica.meg.report",
     "patterns_to_evoked": "mvica.meg.patterns",
     "sensor_patterns": "mvica.meg.patterns",
     "sources_to_mne": "mvica.meg.sources",

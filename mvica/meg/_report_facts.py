@@ -6,7 +6,6 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from mvica.metrics import view_agreement
-from mvica.views import MultiViewData
 
 SHOWN = 4  # subjects whose own maps are drawn
 
@@ -106,7 +105,7 @@ def gathered(group, ages, subjects, anonymous):
         if ages.shape != (m,):
             raise ValueError(f"ages has shape {ages.shape}, expected ({m},): one a subject")
     own = np.stack(group.transform())
-    aligned = _aligned(group, own)
+    aligned = np.stack(group._aligned())
     residual = np.sqrt(np.mean((aligned - group.sources_) ** 2, axis=1))
     return GroupFacts(
         group=group,
@@ -139,18 +138,6 @@ def _shown(group, subjects):
             )
         chosen.append(group.subjects_.index(subject) if isinstance(subject, str) else subject)
     return chosen
-
-
-def _aligned(group, own):
-    """Take the sources of the subjects to the shared time, scaled and ordered as the group's."""
-    estimator = group.estimator_
-    if not hasattr(estimator, "delays_"):
-        return own
-    X = MultiViewData(group.views_.views)
-    raw = np.stack(estimator.transform_views(X))[:, :, group.order_]
-    factor = np.sum(raw * own, axis=(0, 1)) / np.sum(raw**2, axis=(0, 1))
-    aligned = np.stack(estimator.transform_views(X, aligned=True))[:, :, group.order_]
-    return aligned * factor
 
 
 def _noise(group, residual):

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
@@ -152,14 +153,23 @@ def test_every_component_has_a_figure(html, group):
 
 def test_timing_is_regressed_on_age(delayed):
     ages = np.array([20.0, 40.0, 60.0, 80.0])
-    reader = page_of(sections.add_timing, gathered(delayed, ages, None, True))
-    delays = 1e3 * normalise_timing(delayed.delays_)[0]
-    for name, values in (("mean", delays.mean(axis=1)), ("MV001", delays[:, 1])):
+    facts = gathered(delayed, ages, None, True)
+    words = page_of(sections.add_timing, facts).words
+    slope = words[words.index("delay of all sources (ms/year)") + 1]
+    assert float(slope.split()[0]) == pytest.approx(15 / 20, rel=0.1)  # 3 samples in 20 years
+
+    own = replace(facts, delays=facts.delays * [1.0, 2.0, -1.0], dilations=1 + facts.delays)
+    words = page_of(sections.add_timing, own).words
+    delays, dilations = normalise_timing(own.delays, own.dilations)
+    for name, values in (
+        ("delay of mean (ms/year)", 1e3 * delays.mean(axis=1)),
+        ("delay of MV001 (ms/year)", 1e3 * delays[:, 1]),
+        ("dilation of all sources (%/year)", 100 * dilations[:, 0]),
+    ):
         line = regress(ages, values)
-        row = reader.words.index(f"delay of {name} (ms/year)")
-        assert reader.words[row + 1] == f"{line.slope:+.3f} ± {line.slope_std:.3f}"
-        assert reader.words[row + 2] == f"{line.r2:.2f}"
-    assert regress(ages, delays.mean(axis=1)).slope == pytest.approx(15 / 20, rel=0.1)
+        row = words.index(name)
+        assert words[row + 1] == f"{line.slope:+.3f} ± {line.slope_std:.3f}"
+        assert words[row + 2] == f"{line.r2:.2f}"
 
 
 def test_without_ages_timing_is_still_shown(delayed):
