@@ -194,7 +194,17 @@ def test_readme_code_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace = {}
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), namespace)
+        if "mvica.meg" not in block or has_sensor_table():
+            exec(compile(block, "README.md", "exec"), namespace)
+
+
+def has_sensor_table():
+    """Whether there is an MNE that knows the sensors of MEG scanners: 1.12 or later."""
+    try:
+        import mne
+    except ImportError:
+        return False
+    return hasattr(mne.channels, "read_meg_canonical_info")
 
 
 def test_readme_table_lists_the_public_estimators():
