@@ -57,7 +57,7 @@ plot_sources(group.sources_, by_person, views.times, segments=segments, band=Tru
 # heads are not in the same place, so maps differ; above, the median over people.
 
 infos = [record.info for record in views.records]
-plot_topomaps(group.patterns_, infos, subjects=range(4), show=True)
+plot_topomaps(group.patterns_, infos, subjects=range(3), show=True)
 
 # %%
 # A figure for the paper

@@ -25,17 +25,17 @@ from mvica.timing_statistics import normalise_timing, regress
 # %%
 # The cohort
 # ----------
-# Forty people from 18 to 88 years, 102 magnetometers each, average responses to tones and to
+# Thirty-six people from 18 to 88 years, 102 magnetometers each, average responses to tones and to
 # checkerboards. Every year, visual responses come 0.25 ms later and auditory ones are stretched by
 # 0.15 %. Besides, people differ, and the noise is as in real recordings.
 
-cohort = make_meg_group(40, ch_types=("mag",), sfreq=250, random_state=0)
+cohort = make_meg_group(36, ch_types=("mag",), sfreq=250, random_state=0)
 print(f"{len(cohort.data)} people, conditions {cohort.conditions}")
 
 # %%
 # One fit a modality
 # ------------------
-# All sources of a modality share the clock of the person (`shared_warps`): with forty people this
+# All sources of a modality share the clock of the person (`shared_warps`): with so few people this
 # is far more precise than a clock for every source. `MEGGroup` reads the Evokeds, scales and
 # reduces them, and tells the estimator where time zero is.
 

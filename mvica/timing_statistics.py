@@ -122,9 +122,7 @@ def regress(x, y):
     """
     x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
     if x.ndim != 1 or x.shape != y.shape:
-        raise ValueError(
-            f"x has shape {x.shape} and y {y.shape}; expected one value a view each"
-        )
+        raise ValueError(f"x has shape {x.shape} and y {y.shape}; expected one value a view each")
     known = np.isfinite(x) & np.isfinite(y)
     x, y = x[known], y[known]
     if len(x) < LEAST_VIEWS:

@@ -68,8 +68,8 @@ def plot_topomaps(
     >>> montage = mne.channels.make_standard_montage("biosemi16")
     >>> info = mne.create_info(montage.ch_names, 100.0, "eeg").set_montage(montage)
     >>> patterns = np.random.default_rng(0).normal(size=(2, 16, 3))
-    >>> len(plot_topomaps(patterns, info).axes)
-    9
+    >>> len(plot_topomaps(patterns, info).axes)  # two subjects and their median; the colour bar
+    10
     """
     maps, infos, ch_type = _maps(patterns, infos, ch_type)
     m, p = len(maps), maps[0].shape[1]

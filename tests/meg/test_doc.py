@@ -22,7 +22,6 @@ def test_the_code_of_the_page_runs(tmp_path, monkeypatch, capsys):
     np.testing.assert_allclose(names["same"].data, names["tones"].data, atol=1e-22)
     assert np.abs(names["cleaned"].data - names["tones"].data).max() > 1e-14
     assert "ms a year" in capsys.readouterr().out
-    assert (tmp_path / "group_report.html").stat().st_size > 1e5
 
 
 def test_its_tables_name_what_there_is():
