@@ -6,6 +6,7 @@ from numbers import Integral
 
 import numpy as np
 from scipy.linalg import eigh, solve_triangular
+from scipy.linalg.lapack import dsygst
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
@@ -23,6 +24,7 @@ SOLVERS = ("auto", "direct", "lobpcg", "landing")
 EXTRA = 3  # columns iterated beyond those wanted
 LARGEST_DENSE = 4000  # order up to which a dense pair is factored
 SMALL = 400  # order up to which a matrix in any form is made dense
+MANY = 5  # more than one vector in five: all of them cost less
 ROWS_PER_FEATURE = 40  # data with fewer rows: their second moment is cheaper than passes
 
 
@@ -172,15 +174,19 @@ def _choose(A, B, k):
 
 def _direct(A, B, k):
     """Reduce to a standard problem by the Cholesky factor of B; leading eigenvectors of that."""
-    d, matrix = A.size, A.dense()
-    leading = {"subset_by_index": (d - k, d - 1), "driver": "evr", "check_finite": False}
     if B.kind == "identity":
-        return eigh(matrix, **leading)[1]
+        return _leading(A.dense(), k)
     lower = checked_cholesky(B.dense(), "B")
-    half = solve_triangular(lower, matrix, lower=True, check_finite=False)
-    reduced = solve_triangular(lower, half.T, lower=True, check_finite=False)
-    vectors = eigh(0.5 * (reduced + reduced.T), **leading)[1]
-    return solve_triangular(lower, vectors, lower=True, trans=1, check_finite=False)
+    reduced, _ = dsygst(A.dense(), lower, lower=1)  # its lower triangle
+    return solve_triangular(lower, _leading(reduced, k), lower=True, trans=1, check_finite=False)
+
+
+def _leading(matrix, k):
+    """Leading eigenvectors of a symmetric matrix given by its lower triangle."""
+    d = len(matrix)
+    if MANY * k > d:
+        return eigh(matrix, driver="evd", check_finite=False)[1][:, d - k :]
+    return eigh(matrix, subset_by_index=(d - k, d - 1), driver="evr", check_finite=False)[1]
 
 
 def _lobpcg(A, B, P, U0, k, tol, max_iter):

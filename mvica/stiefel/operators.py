@@ -261,7 +261,7 @@ def inverse_of(operator, random_state=None):
 def _sampled_inverse(operator, random_state):
     rows = np.asarray(_sample(operator, random_state), dtype=np.float64)
     C = rows.T @ rows / len(rows)
-    if _reciprocal_condition(C) <= len(C) * np.finfo(float).eps:
+    if _factor(C)[1] <= len(C) * np.finfo(float).eps:
         checked_cholesky(operator.dense(), operator.name)  # the sample may miss what all rows have
     C.flat[:: len(C) + 1] += JITTER * np.trace(C) / len(C)
     return CholeskyInverse(cholesky(C, lower=True, check_finite=False))
@@ -301,21 +301,22 @@ def checked_cholesky(matrix, name):
     ValueError
         If the matrix is singular to rounding, or indefinite.
     """
+    lower, rcond = _factor(matrix)
     floor = len(matrix) * np.finfo(float).eps
-    if _reciprocal_condition(matrix) <= floor:
+    if rcond <= floor:
         values = eigvalsh(matrix, check_finite=False)
-        if values[0] <= floor * values[-1]:
+        if lower is None or values[0] <= floor * values[-1]:
             raise not_definite(name, values[0], values[-1])
-    return cholesky(matrix, lower=True, check_finite=False)
+    return lower
 
 
-def _reciprocal_condition(matrix):
-    """Estimate of 1 / cond, 0 for a matrix without a Cholesky factor."""
+def _factor(matrix):
+    """Lower Cholesky factor and an estimate of 1 / cond; (None, 0) where there is none."""
     try:
         lower = cholesky(matrix, lower=True, check_finite=False)
     except LinAlgError:
-        return 0.0
-    return reciprocal_condition(matrix, lower)
+        return None, 0.0
+    return lower, reciprocal_condition(matrix, lower)
 
 
 def not_definite(name, smallest, largest=None):
