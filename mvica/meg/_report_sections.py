@@ -239,14 +239,23 @@ def _map_grid(facts, infos, components):
     )
 
 
+def _can_be_located(info):
+    """Whether a dipole can be fitted to these channels."""
+    kinds = info.get_channel_types(unique=True)
+    averaged = any("Average EEG" in projection["desc"] for projection in info["projs"])
+    if "eeg" in kinds and not (averaged or info["custom_ref_applied"]):
+        return False
+    return _has_positions([info]) and (kinds == ["eeg"] or info["dev_head_t"] is not None)
+
+
 def _dipoles(facts, wanted):
     if not wanted:
         return report.paragraph("Dipoles were not asked for.")
-    known = [v for v in facts.shown if facts.records[v].info["dev_head_t"] is not None]
+    known = [v for v in facts.shown if _can_be_located(facts.records[v].info)]
     if not known:
         return report.paragraph(
-            "The recordings do not say where the head was (no device-to-head transform), so no "
-            "dipoles can be fitted."
+            "No dipoles can be fitted: MEG needs a device-to-head transform, and EEG the places of "
+            "the electrodes and an average reference."
         )
     found = [fit_dipoles(facts.group.patterns_[v], facts.records[v].info) for v in known]
     positions = 1e3 * np.array([dipole.pos for dipole in found])

@@ -62,9 +62,7 @@ def group_report(
     """
     mne = import_mne()
     facts = gathered(group, ages, subjects, anonymize)
-    report = mne.Report(
-        title=f"{facts.estimator_name} on {facts.m} subjects", img_max_width=1200, **QUIET
-    )
+    report = mne.Report(title=f"{facts.estimator_name} on {facts.m} subjects", **QUIET)
     report.add_custom_css(CSS)
     sections.add_data(report, facts)
     sections.add_settings(report, facts)

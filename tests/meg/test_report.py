@@ -7,6 +7,7 @@ import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -67,7 +68,8 @@ def recordings(folder, info_of, n=4, shift=0):
         evokeds = []
         for gain, name in zip(gains, ("audio", "vis"), strict=True):
             field = 1e-6 * (A @ (gain * waves).T + 0.02 * rng.normal(size=(len(A), 100)))
-            evokeds.append(mne.EvokedArray(field, info, tmin=-0.1, comment=name, nave=30))
+            evoked = mne.EvokedArray(field, info, tmin=-0.1, comment=name, nave=30)
+            evokeds.append(evoked.set_eeg_reference("average", verbose="ERROR"))
         paths.append(folder / f"sub-{NAMES[v]}_passive-ave.fif")
         mne.write_evokeds(paths[-1], evokeds, verbose="ERROR")
     return paths
@@ -230,6 +232,20 @@ def test_dipoles_where_the_head_is_known():
     assert words[row + 5 : row + 9] == [
         "MV000", "S002", ", ".join(f"{1e3 * x:.0f}" for x in dipole.pos[0]), f"{dipole.gof[0]:.0f}",
     ]  # fmt: skip
+
+
+def test_no_dipoles_where_the_head_is_unknown(group):
+    facts = gathered(group, None, [0, 2], True)
+    assert sections._dipoles(facts, True).count("<tr>") == 1 + 3 * 2
+    lost = []
+    for record in group.views_.records:
+        info = record.info.copy()
+        for channel in info["chs"]:
+            channel["loc"] = np.zeros(12)
+        lost.append(replace(record, info=info))
+    views = SimpleNamespace(**{**vars(group.views_), "records": lost})
+    facts = replace(facts, group=SimpleNamespace(**{**vars(group), "views_": views}))
+    assert "No dipoles can be fitted" in sections._dipoles(facts, True)
 
 
 # What it must not say ----------------------------------------------------------------------------
