@@ -201,8 +201,9 @@ def _add_component(page, facts, c, common):
         segments=facts.marks,
         ax=bottom,
     )
-    note = "Above, aligned. Below, each subject in its own time"
-    note += ", with the fitted latency." if facts.timed else "."
+    note = "Above, all subjects; below, one row each, in units of its own standard deviation."
+    if facts.timed:
+        note = "Above, aligned. Below, each subject in its own time, with the fitted latency."
     add_figure(page, fig, facts.component_names[c], "Components", "svg", note)
 
 
