@@ -105,7 +105,7 @@ def cca_landing(
     ----------
     data : CenteredRows
         The two views.
-    inverses : list of callable
+    inverses : list of CholeskyInverse or SpectralInverse
         Preconditioners, near the inverses of the constraint matrices.
     start : list of ndarray of shape (d_v, q)
         Start.
@@ -124,10 +124,13 @@ def cca_landing(
     -------
     result : LandingResult
     """
-    d, q = max(data.sizes), start[0].shape[1]
-    size = min(batch_size or default_batch_size(data.n_samples, d, q), data.n_samples)
+    q, dimension = start[0].shape[1], max(inverse.dimension for inverse in inverses)
+    wanted = batch_size or default_batch_size(data.n_samples, max(data.sizes), q)
+    size = min(wanted, data.n_samples)
     n_steps = n_epochs * (data.n_samples // size)
-    state = start_landing([W.astype(data.dtype) for W in start], first_stochastic_step(d, size))
+    state = start_landing(
+        [W.astype(data.dtype) for W in start], first_stochastic_step(dimension, size)
+    )
     step = 0
     for _ in range(n_epochs):
         for batch in data.shuffled(size, rng):

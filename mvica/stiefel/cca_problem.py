@@ -100,10 +100,15 @@ def given_ridges(regularization, n_views):
 
 
 def units(variances, means, n_samples, dtype, settings, ridges):
-    """Scales of the features of each view: standardised where the ridge allows or asks it."""
+    """Scales of the features of each view: standardised where the ridge allows or asks it.
+
+    One view alone is a PCA, which does see the units of features.
+    """
+    several = len(ridges) > 1
+    alone = [settings.scale or (several and ridge == 0) for ridge in ridges]
     return [
-        feature_scales(variance, mean, n_samples, dtype, standardize=settings.scale or ridge == 0)
-        for variance, mean, ridge in zip(variances, means, ridges, strict=True)
+        feature_scales(variance, mean, n_samples, dtype, standardize=each)
+        for variance, mean, each in zip(variances, means, alone, strict=True)
     ]
 
 

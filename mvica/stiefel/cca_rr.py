@@ -107,6 +107,8 @@ def block_rayleigh_ritz(data, inverses, start, n_components, *, tol, max_iter, c
         After an interrupt (Ctrl-C) as well.
     """
     q = min(W.shape[1] for W in start)
+    # Beyond rounding there is nothing to gain, and in the long run something to lose.
+    rounding = np.finfo(data.dtype).eps
     small = SMALL[np.dtype(data.dtype).itemsize]
     basis = _Basis.of(data, [W[:, :q] for W in start])
     history, quiet, n_iter = [], 0, 0
@@ -116,7 +118,7 @@ def block_rayleigh_ritz(data, inverses, start, n_components, *, tol, max_iter, c
             current, weights, values = _rayleigh_ritz(basis, q, small)
             residuals, residual = _residuals(current, values, inverses, n_components)
             history.append(float(values[:n_components].sum()))
-            quiet = quiet + 1 if _still(history, tol) else 0
+            quiet = quiet + 1 if _still(history, max(tol, rounding)) else 0
             if callback is not None:
                 callback(n_iter, history[-1], residual)
             converged = residual < tol or quiet == 2

@@ -174,15 +174,16 @@ def start_stream(covariance, ridges, n_vectors, batch_size, rng, *, scale=False)
     cross = covariance.covariance(0, 1) * np.outer(*scales)
     inverses = [inverse_of(C, ridge, n, dtype) for C, ridge in zip(own, ridges, strict=True)]
     U = leading_directions(inverses, cross, n_vectors, rng)
-    d, q = max(covariance.sizes), U[0].shape[1]
-    size = batch_size or max(2 * d, PER_COMPONENT * q, SMALLEST_BATCH)
+    dimension = max(inverse.dimension for inverse in inverses)
+    widest = max(2 * max(covariance.sizes), PER_COMPONENT * U[0].shape[1], SMALLEST_BATCH)
+    size = batch_size or widest
     return LandingStream(
         n,
         means,
         scales,
         list(ridges),
         inverses,
-        start_landing([W.astype(dtype) for W in U], first_stochastic_step(d, size)),
+        start_landing([W.astype(dtype) for W in U], first_stochastic_step(dimension, size)),
         size,
         [np.zeros((0, width), dtype) for width in covariance.sizes],
         [U[0].T @ own[0] @ U[0], U[1].T @ own[1] @ U[1], U[0].T @ cross @ U[1]],

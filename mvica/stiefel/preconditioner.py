@@ -52,6 +52,11 @@ class CholeskyInverse:
         """Number of whitened coordinates."""
         return len(self.lower)
 
+    @property
+    def dimension(self):
+        """Dimension of the space where the inverse is not zero."""
+        return len(self.lower)
+
     def __call__(self, R):
         """Product with (d, k) vectors."""
         return cho_solve((self.lower, True), R, check_finite=False)
@@ -91,6 +96,11 @@ class SpectralInverse:
     def n_directions(self):
         """Number of whitened coordinates."""
         return len(self.values)
+
+    @property
+    def dimension(self):
+        """Dimension of the space where the inverse is not zero."""
+        return len(self.values) if np.isinf(self.tail) else len(self.directions)
 
     def __call__(self, R):
         """Product with (d, k) vectors."""
@@ -236,7 +246,7 @@ def with_known_directions(inverses, start, known):
     inverses : list of CholeskyInverse or SpectralInverse
         Of the constraint matrices of both views.
     start : list of ndarray of shape (d_v, q)
-        Start, of which as many columns are kept as there is room for.
+        Start, whose columns beyond the known ones are kept.
     known : list of ndarray of shape (d_v, k)
         Directions that come first.
 
@@ -246,8 +256,10 @@ def with_known_directions(inverses, start, known):
     """
     found = []
     for inverse, U, W in zip(inverses, start, known, strict=True):
-        columns = inverse.metric_coordinates(np.hstack([W, U])[:, : U.shape[1]])
-        found.append(inverse.unwhiten(np.linalg.qr(columns)[0]))
+        columns = inverse.metric_coordinates(np.hstack([W, U[:, W.shape[1] :]]))
+        Q, R = np.linalg.qr(columns)
+        # A column that changed its sign in one view only would be anticorrelated.
+        found.append(inverse.unwhiten(Q * np.where(np.diag(R) < 0, -1.0, 1.0)))
     return found
 
 
