@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.fft import irfft, rfft
+from scipy.fft import irfft, next_fast_len, rfft
 from scipy.optimize import linear_sum_assignment
 
 from mvica.ica.warps import Clock
@@ -61,9 +61,33 @@ def dilation_grid(max_dilation, size=25):
     return np.exp(np.linspace(-2, 2, size) * np.log(max_dilation))
 
 
-def spectra(S, epochs):
-    """Fourier transforms of the epochs of each length: arrays (..., n_epochs, n_frequencies)."""
-    return [(n, rfft(S[..., index])) for n, index in epochs.by_length()]
+def spectra(S, epochs, max_lag, *, later=False):
+    """Fourier transforms of the epochs of each length, for products at lags up to `max_lag`.
+
+    Where the length has large prime factors, on which Fourier transforms are slow, the epochs that
+    are read at a lag (`later`) continue around their ends, and the others with zeros.
+
+    Returns
+    -------
+    transforms : list of (n, size, ndarray of shape (..., n_epochs, size // 2 + 1))
+        For each length n; `size` is that of the transform.
+    """
+    found = []
+    for n, index in epochs.by_length():
+        size = n
+        if next_fast_len(n, real=True) != n:
+            size = next_fast_len(n + 2 * max_lag, real=True)
+        taps = S[..., index]
+        if later and size > n:
+            taps = np.concatenate([taps[..., n - max_lag :], taps, taps[..., :max_lag]], axis=-1)
+        found.append((n, size, rfft(taps, size)))
+    return found
+
+
+def at_lags(products, n, size, max_lag):
+    """Take products of `spectra` at all frequencies to the lags -max_lag to max_lag."""
+    first = 0 if size > n else -max_lag
+    return irfft(products, size)[..., np.arange(first, first + 2 * max_lag + 1)]
 
 
 def lag_products(A, B, max_lag):
@@ -72,7 +96,7 @@ def lag_products(A, B, max_lag):
     Parameters
     ----------
     A, B : list
-        `spectra` of rows (k, n_samples) and (r, n_samples).
+        `spectra` of rows (k, n_samples), those read later, and (r, n_samples).
     max_lag : int
         Lags are -max_lag to max_lag.
 
@@ -80,11 +104,10 @@ def lag_products(A, B, max_lag):
     -------
     C : ndarray of shape (k, r, 2 max_lag + 1)
     """
-    lags = np.arange(-max_lag, max_lag + 1)
     total = 0.0
-    for (n, a), (_, b) in zip(A, B, strict=True):
+    for (n, size, a), (*_, b) in zip(A, B, strict=True):
         products = a.transpose(2, 0, 1) @ b.conj().transpose(2, 1, 0)
-        total = total + irfft(products.transpose(1, 2, 0), n)[..., lags]
+        total = total + at_lags(products.transpose(1, 2, 0), n, size, max_lag)
     return total
 
 
@@ -122,7 +145,8 @@ def correlations(rows, reference, search, *, orthogonal):
         maps = np.eye(p) / np.sqrt(np.einsum("kpp->kp", gram))[:, :, None]
     # Single precision is enough to find the best setting, in half the time.
     signals = (maps @ rows).astype(np.float32).reshape(k * p, n)
-    C = lag_products(spectra(signals, search.clock.epochs), reference, search.max_lag)
+    later = spectra(signals, search.clock.epochs, search.max_lag, later=True)
+    C = lag_products(later, reference, search.max_lag)
     return C.reshape(k, p, *C.shape[1:]).swapaxes(0, 1).astype(np.float64), maps
 
 
@@ -136,19 +160,35 @@ def best_settings(score, search):
     return np.divmod(best, n_lags)
 
 
+def best_rows(C, maps, search):
+    """Find what predicts each reference source best: a mixture of white rows at one timing.
+
+    Returns
+    -------
+    coefficients : ndarray of shape (r, p)
+        Of the white rows, unit norm.
+    g, lag : ndarray of int, shape (r,)
+        Dilation and lag.
+    score : ndarray of shape (r,)
+        Correlation of prediction and source.
+    rows : ndarray of shape (r, p)
+        Weights of `C`'s rows.
+    """
+    g, lag = best_settings((C**2).sum(axis=0), search)
+    rows = C[:, g, np.arange(C.shape[2]), lag].T
+    coefficients = np.einsum("rj,rjk->rk", rows, maps[g])
+    coefficients /= np.linalg.norm(coefficients, axis=1, keepdims=True)
+    return coefficients, g, lag, np.linalg.norm(rows, axis=1), rows
+
+
 def regress(C, maps, search):
     """Unmixing that predicts each reference source best from white rows, at its best timing.
 
     No source of the view itself is needed, so a poor ICA of the view does no harm.
     """
-    g, lag = best_settings((C**2).sum(axis=0), search)
-    r = np.arange(C.shape[2])
-    rows = C[:, g, r, lag].T
-    score = np.linalg.norm(rows, axis=1)
-    coefficients = np.einsum("rj,rjk->rk", rows, maps[g])
-    coefficients /= np.linalg.norm(coefficients, axis=1, keepdims=True)
+    coefficients, *found = best_rows(C, maps, search)
     left, _, right = np.linalg.svd(coefficients)
-    return left @ right, g, lag, score, rows
+    return left @ right, *found
 
 
 def assign(C, maps, search):
@@ -213,7 +253,7 @@ def match(views, search, *, first=None, aligned=None, V=None, rounds=3):
         for v in range(m):
             given = number == 0 and first is not None
             others = _unit(first if given else aligned.sum(axis=0) - aligned[v])
-            reference = spectra(others.astype(np.float32), search.clock.epochs)
+            reference = spectra(others.astype(np.float32), search.clock.epochs, search.max_lag)
             C, maps = correlations(own[v], reference, search, orthogonal=V is None)
             W, g, lag, score, rows = method(C, maps, search)
             lags = lag - float(search.max_lag) + _refinement(C, rows, g, lag, search)

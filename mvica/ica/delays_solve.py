@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mvica.ica.delays_matching import spectra
+from mvica.ica.delays_matching import at_lags, spectra
 from mvica.ica.delays_start import missed_sources
 from mvica.ica.delays_views import DelayedViews
 from mvica.ica.densities import initial_kinds
@@ -115,10 +115,10 @@ def step_delays(views, W, max_lag, shared, noise):
 
 def _correlation(S, others, epochs, max_lag):
     """``sum_t S[j, t + lag] others[j, t]`` for lags -max_lag to max_lag, (p, n_lags)."""
-    lags = np.arange(-max_lag, max_lag + 1)
     total = 0.0
-    for (n, a), (_, b) in zip(spectra(S, epochs), spectra(others, epochs), strict=True):
-        total = total + np.fft.irfft((a * b.conj()).sum(axis=-2), n)[..., lags]
+    later = spectra(S, epochs, max_lag, later=True)
+    for (n, size, a), (*_, b) in zip(later, spectra(others, epochs, max_lag), strict=True):
+        total = total + at_lags((a * b.conj()).sum(axis=-2), n, size, max_lag)
     return total
 
 

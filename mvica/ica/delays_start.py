@@ -3,13 +3,20 @@
 import numpy as np
 from scipy.optimize import minimize
 
-from mvica.ica.delays_matching import Match, best_settings, correlations, match, spectra
+from mvica.ica.delays_matching import (
+    Match,
+    best_rows,
+    best_settings,
+    correlations,
+    match,
+    spectra,
+)
 from mvica.ica.initialization import independent_components
 from mvica.ica.stacked import StackedViews
 from mvica.parallel import map_views
 
 JUDGES = 10  # views that the first reference is chosen by
-FIRST_VIEWS = 3  # reference views compared by how well they predict the others
+FIRST_VIEWS = 5  # views whose sources are compared by how well the others predict them
 FAR = 2.0  # samples off, or
 GAIN = 0.8  # of the unexplained power that the other source must leave at most
 UNLIKE = 0.7  # correlation below which a source is another one
@@ -44,25 +51,76 @@ def find_start(views, search, init, rng, number=0, n_jobs=None):
     if number == 0:
         candidates = np.unique(np.linspace(0, m - 1, min(m, FIRST_VIEWS)).astype(int))
     else:
-        candidates = [rng.randint(m)]
+        candidates = rng.permutation(m)[:FIRST_VIEWS]
     if init == "permica":
         V = np.stack(map_views(lambda v: _ica(views, v), range(m), n_jobs))
         unmixings, settings = V[candidates], {"V": V}
     else:
         unmixings, settings = map_views(lambda v: _ica(views, v), candidates, n_jobs), {}
     firsts = [_sources(views, W, v) for W, v in zip(unmixings, candidates, strict=True)]
-    if len(firsts) > 1:
+    if len(firsts) == 1:
+        first = firsts[0]
+    elif settings or search.shared:
         some = np.unique(np.linspace(0, m - 1, min(m, JUDGES)).astype(int))
         judges, part = _only(views, some), {k: V[some] for k, V in settings.items()}
         tried = [match(judges, search, first=first, rounds=1, **part) for first in firsts]
-        firsts = [firsts[int(np.argmax([f.score.mean() for f in tried]))]]
-    return match(views, search, first=firsts[0], **settings)
+        first = firsts[int(np.argmax([f.score.mean() for f in tried]))]
+    else:
+        first = most_predictable(views, np.stack(firsts), candidates, search)
+    return match(views, search, first=first, **settings)
+
+
+def most_predictable(views, firsts, candidates, search):
+    """Choose among the sources of several views those that the other views predict best.
+
+    A mixture of sources is predicted badly, as its parts have different timings in other views.
+    Every choice takes what predicts it out of the views, so that no source is chosen twice.
+
+    Parameters
+    ----------
+    views : StackedViews
+        White views.
+    firsts : ndarray of shape (c, p, n_samples)
+        Sources of some views, each on its own clock.
+    candidates : ndarray of int, shape (c,)
+        Which views.
+    search : Search
+        Timings tried.
+
+    Returns
+    -------
+    S : ndarray of shape (p, n_samples)
+        Sources of one or more of these views.
+    """
+    m, p = views.n_views, views.n_components
+    pool = _unit(firsts).reshape(len(firsts) * p, -1)
+    reference = spectra(pool.astype(np.float32), search.clock.epochs, search.max_lag)
+    own = np.repeat(candidates, p)
+    judges = np.unique(np.linspace(0, m - 1, min(m, JUDGES)).astype(int))
+    rows, power = np.empty((len(judges), len(pool), p)), np.empty((len(judges), len(pool)))
+    for k, v in enumerate(judges):
+        Z = views.Z[v * p : (v + 1) * p].astype(np.float64, copy=False)
+        C, maps = correlations(Z, reference, search, orthogonal=True)
+        rows[k], _, _, score, _ = best_rows(C, maps, search)
+        power[k] = np.where(own == v, np.nan, score**2)
+    power = np.nan_to_num(power / np.isfinite(power).sum(axis=0))
+    chosen = []
+    for _ in range(p):
+        chosen.append(int(np.argmax(np.sum(power * np.sum(rows**2, axis=2), axis=0))))
+        taken = rows[:, chosen[-1]]
+        taken = taken / np.maximum(np.linalg.norm(taken, axis=1, keepdims=True), 1e-300)
+        rows = rows - (rows @ taken[:, :, None]) * taken[:, None]
+    return pool[chosen]
 
 
 def _only(views, some):
     """Keep some of the views."""
     Z = views.Z.reshape(views.n_views, views.n_components, -1)[some]
     return StackedViews(Z.reshape(-1, Z.shape[-1]), len(some))
+
+
+def _unit(S):
+    return S / np.linalg.norm(S, axis=-1, keepdims=True)
 
 
 def _aligned(views, W, delays, dilations, search):
@@ -156,7 +214,7 @@ def timing_of_new_view(Z, S, search):
     delays, dilations : ndarray of shape (p,)
     """
     S = S / np.linalg.norm(S, axis=1, keepdims=True)
-    reference = spectra(S.astype(np.float32), search.clock.epochs)
+    reference = spectra(S.astype(np.float32), search.clock.epochs, search.max_lag)
     C, _ = correlations(Z, reference, search, orthogonal=True)
     g, lag = best_settings((C**2).sum(axis=0), search)
     dilations = search.dilations[g]

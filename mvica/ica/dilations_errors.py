@@ -244,7 +244,7 @@ def bootstrap(sources, model, n_boot, random_state):
         here = Clock(drawn, clock.onset, clock.cubic, clock.periodic)
         search = Search(here, 0, np.ones(1), model.shared_warps)
         problem = Problem(
-            smooth(Z, model.smoothing, drawn, clock.periodic), StackedViews(Z, m), search,
+            StackedViews(smooth(Z, model.smoothing, drawn, clock.periodic), m), search,
             model.max_delay_, float(model.max_dilation), model.noise, model.envelope,
         )  # fmt: skip
         solution = descend(problem, start, **model._limits(p))

@@ -26,6 +26,7 @@ from mvica.optim.progress import progress_bar
 DECREASE_PER_COMPONENT = 1e-5  # predicted decrease of the objective left at convergence
 LOUD_EDGES = 0.5  # of an epoch's RMS: mean magnitude at its ends that makes wrapping unsafe
 PLAIN_ITERATIONS, PLAIN_TOL = 50, 1e-2  # of the fit without timing that a fit must beat
+FLAT = 1e-10  # of the largest variance of smoothed signals: smaller ones count as that much
 BANDWIDTH = 10  # samples over which residuals are taken for correlated, besides the smoothing
 
 
@@ -321,23 +322,24 @@ class MVICAD2(TimedICABase):
         self._warn_of_loud_edges(Z, epochs)
         search = self._search(epochs)
         clock = search.clock
-        wide = Z.astype(np.float64, copy=False)
+        white = StackedViews(Z.astype(np.float64, copy=False), m)
+        smoothed, maps = _white_again(smooth(white.Z, self.smoothing, epochs, clock.periodic), m)
         problem = Problem(
-            smooth(wide, self.smoothing, epochs, clock.periodic), StackedViews(wide, m), search,
-            self.max_delay_, float(self.max_dilation), self.noise, self.envelope,
-        )  # fmt: skip
+            smoothed, search, self.max_delay_, float(self.max_dilation), self.noise, self.envelope
+        )
         rng, found = check_random_state(self.random_state), []
         with progress_bar("MVICAD2", self.max_iter, self.verbose) as callback:
             for number in range(self.n_init if isinstance(self.init, str) else 1):
-                start = self._start(problem, reduction, rng, number)
+                start = self._start(problem, reduction, maps, rng, number)
                 found.append(fit_dilated(problem, start, callback=callback, **self._limits(p)))
-        best = min(found, key=lambda solution: solution.result.objective)
-        if self._explains_less_than_none(best, problem.white, clock, reduction):
-            self._fit_without_timing(problem.white, reduction)
+        best = min(found, key=lambda solution: solution.result.objective).of_views(maps)
+        if self._explains_less_than_none(best, white, clock, reduction):
+            self._fit_without_timing(white, reduction)
             return
-        self.start_objectives_ = np.array([solution.result.objective for solution in found])
+        offset = np.linalg.slogdet(maps)[1].sum()
+        self.start_objectives_ = np.array([one.result.objective for one in found]) - offset
         self._report_solver(best.result)
-        self._report(Z, best, problem, reduction)
+        self._report(Z, best, problem, maps, reduction)
 
     def _search(self, epochs):
         clock = Clock(epochs, **self._clock_settings())
@@ -354,13 +356,14 @@ class MVICAD2(TimedICABase):
         ):  # fmt: skip
             setattr(self, name, np.vstack([getattr(self, name), row]))
 
-    def _start(self, problem, reduction, rng, number):
+    def _start(self, problem, reduction, maps, rng, number):
         if isinstance(self.init, str):
-            return find_start(problem.white, problem.search, self.init, rng, number, self.n_jobs)
+            return find_start(problem.views, problem.search, self.init, rng, number, self.n_jobs)
         delays, dilations = self._given_timing(("components", "delays", "dilations"))
         if not np.all(dilations > 0):
             raise ValueError("init has dilations that are not positive.")
-        W = unit_variance(problem.white, _given_start(self.init[0], reduction.patterns))[0]
+        W = _given_start(self.init[0], reduction.patterns) @ np.linalg.inv(maps)
+        W = unit_variance(problem.views, W)[0]
         return Match(W, delays.astype(float), dilations.astype(float), np.ones(delays.shape))
 
     def _explains_less_than_none(self, solution, white, clock, reduction):
@@ -380,7 +383,7 @@ class MVICAD2(TimedICABase):
         )
         return plain.result.objective < value
 
-    def _report(self, Z, solution, problem, reduction):
+    def _report(self, Z, solution, problem, maps, reduction):
         clock = problem.search.clock
         delays, dilations = centre_clock(solution.delays, solution.dilations, self.reference)
         kinds = np.zeros(delays.shape[1], dtype=bool)
@@ -390,8 +393,8 @@ class MVICAD2(TimedICABase):
         views = WarpedViews(Z, self.delays_, self.dilations_, clock)
         found = self._report_sources(views, solution.W[:, order], kinds, reduction)
         self._report_agreement(views.aligned(found.W)[0])
-        blocks = problem.Z.reshape(*delays.shape, -1)
-        self._report_errors(found.W @ blocks, clock)
+        blocks = problem.views.Z.reshape(*delays.shape, -1)
+        self._report_errors(found.W @ np.linalg.inv(maps) @ blocks, clock)
         factor = np.abs(np.log(self.dilations_)) >= 0.99 * 2 * np.log(self.max_dilation)
         late = np.abs(self.delays_) >= 2 * self.max_delay_
         self.at_bounds_ = (late & (self.max_delay_ > 0)) | (factor & (self.max_dilation > 1))
@@ -448,3 +451,12 @@ class MVICAD2(TimedICABase):
         Y = self.transform_views(X)
         sources = np.concatenate([(Y_v * self.scale_).T for Y_v in Y]).astype(np.float64)
         return bootstrap(np.ascontiguousarray(sources), self, n_boot, random_state)
+
+
+def _white_again(Z, m):
+    """White views from smoothed ones, and the maps (m, p, p) to them."""
+    blocks = Z.reshape(m, len(Z) // m, -1)
+    values, vectors = np.linalg.eigh(blocks @ blocks.mT / Z.shape[1])
+    values = np.maximum(values, FLAT * values[:, -1:])
+    maps = (vectors / np.sqrt(values)[:, None]) @ vectors.mT
+    return StackedViews(np.ascontiguousarray((maps @ blocks).reshape(Z.shape)), m), maps

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mvica.ica.dilations_curvature import gauss_newton_blocks, inverse_blocks
 from mvica.kernels import kernels_for
 
 TINY = 1e-12  # share of the raw spread in time below which delay and dilation are one
 EASIEST = 1e-3  # of the initial curvature of a timing: smaller ones count as that much
 SOFT = 0.01  # square of the rounding of the envelope's corner, in noise variances
+REFRESH = 20  # points for which the curvature blocks are kept
 ROUNDING = 1e-8  # relative: the loss has kinks where positions and envelopes pass samples
 
 
@@ -112,11 +114,13 @@ class DilationsObjective:
         m, p, n = n_views, len(Z) // n_views, Z.shape[1]
         self.Z, self.m, self.p, self.n = Z.reshape(m, p, n), m, p, n
         self.clock, self.timing, self.shared, self.noise = clock, timing, shared, noise
+        self._terms = 2 if envelope else 1  # an envelope is nearly as curved as its source
         self.half, self.soft = (envelope // 2 if envelope else -1), SOFT * noise
         self._S, self._Y, self._D, self._gS = (np.empty((m, p, n)) for _ in range(4))
         self._E = np.empty((m, p, n) if envelope else (1, 1, 1))
         self._Yb, self._Eb, self._psi, self._spare = np.empty((4, p, n))
         self._kinds = np.zeros(p, dtype=bool)
+        self._seen, self._age, self._damping = None, -1, None
         self.window = np.ones((p, n))
 
     # ---- what the solver calls ---------------------------------------------------------------
@@ -126,15 +130,47 @@ class DilationsObjective:
         return self._point_at(W, self.timing.encode(delays, dilations))
 
     def precondition(self, point, vector, damping):
-        """Inverse of the curvature of the unmixings, and of that of every timing alone."""
+        """Inverse curvature: of the mean over views of all steps, and of each source's deviations.
+
+        All views moving together leave the squares alone; what a source does apart from the mean
+        is least squares, in which its unmixing and its timing may stand in for each other.
+        """
         from mvica.kernels.pairs_numba import precondition
 
-        size = self.m * self.p**2
-        G = vector[:size].reshape(self.m, self.p, self.p)
+        m, p = self.m, self.p
+        size = m * p**2
+        G, g = vector[:size].reshape(m, p, p), vector[size:].reshape(2, m, -1)
         _, slope, slope_square, power = np.ascontiguousarray(point.sums.T)
-        D = precondition(G, point.k, point.q, slope, slope_square, power, self.noise, damping)
-        curvature = np.maximum(point.curvature, EASIEST).ravel() * (1 + damping)
-        return np.concatenate([D.ravel(), vector[size:] / curvature])
+        mean = np.broadcast_to(G.mean(axis=0), G.shape).copy()
+        noise = self.noise / self._terms
+        D = precondition(mean, point.k, point.q, slope, slope_square, power, noise, damping)
+        rest = np.zeros((m, p, p + 2))
+        rest[..., :p] = G - G.mean(axis=0)
+        if not self.shared:
+            rest[..., p:] = g.transpose(1, 2, 0)
+        rest = (self._inverse(point, damping) @ rest[..., None])[..., 0]
+        rows = D.mean(axis=0) + rest[..., :p] - rest[..., :p].mean(axis=0)
+        timing = rest[..., p:].transpose(2, 0, 1)
+        if self.shared:
+            timing = g / (np.maximum(point.curvature, EASIEST) * (1 + damping))
+        return np.concatenate([rows.ravel(), timing.ravel()])
+
+    def _inverse(self, point, damping):
+        """Inverse blocks of `gauss_newton_blocks`, anew every few points."""
+        if point is not self._seen:
+            self._seen, self._age = point, self._age + 1
+            if self._age % REFRESH == 0:
+                timing = self._full(*self.timing.decode(point.x[1]))
+                rates = np.broadcast_to(self.timing.theta(point.x[1])[1], (2, self.m, self.p))
+                centroid = np.broadcast_to(self.timing.centroid[0], self.p)
+                self._blocks = gauss_newton_blocks(
+                    point.x[0] @ self.Z, timing, self.clock, self.window, centroid, rates
+                )
+                self._damping = None
+        if damping != self._damping:
+            self._damping, weight = damping, self._terms / self.noise
+            self._inverses = inverse_blocks(self._blocks, weight, damping, EASIEST)
+        return self._inverses
 
     def line(self, point, direction):
         """Objective along one direction: W moves by ``t D W``, xi by t times its part."""
@@ -173,7 +209,7 @@ class DilationsObjective:
 
     def curvatures(self, slopes):
         """Curvatures A0, A1, A2 of the timing: of tau, of tau with d, and of d, (m, q) each."""
-        A = (1 - 1 / self.m) / self.noise * slopes[:, :, 2:5]
+        A = (1 - 1 / self.m) * self._terms / self.noise * slopes[:, :, 2:5]
         if self.shared:
             A = A.sum(axis=1, keepdims=True)
         return A.transpose(2, 0, 1)
@@ -187,9 +223,9 @@ class DilationsObjective:
 
         Roots of a quadratic: log cosh y is taken for abs(y).
         """
-        spread = np.sum((self._Y - self._Yb) ** 2, axis=(0, 2))
+        spread = np.sum((self._Y - self._Yb) ** 2 * self.window, axis=(0, 2))
         if self.half >= 0:
-            spread += np.sum((self._E - self._Eb) ** 2, axis=(0, 2))
+            spread += np.sum((self._E - self._Eb) ** 2 * self.window, axis=(0, 2))
         q = np.maximum(spread / (self.noise * self.n), 1e-300)
         b = np.abs(self._Yb).mean(axis=1)
         return 2 * self.m / (b + np.sqrt(b**2 + 4 * q * self.m))

@@ -6,6 +6,7 @@ import numpy as np
 
 from mvica.ica.delays_start import missed_sources
 from mvica.ica.dilations_objective import DilationsObjective, timing_for
+from mvica.ica.stacked import StackedViews
 from mvica.optim.lbfgs import minimize
 from mvica.optim.result import Result
 
@@ -25,6 +26,13 @@ class DilatedSolution:
     dilations: np.ndarray
     result: Result
 
+    def of_views(self, maps):
+        """Return the same for views that `maps` (m, p, p) take to those of the fit."""
+        offset = np.linalg.slogdet(maps)[1].sum()
+        W, result = self.W @ maps, self.result
+        values = {"objective": result.objective - offset, "history": result.history - offset}
+        return replace(self, W=W, result=replace(result, x=W, **values))
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -32,10 +40,8 @@ class Problem:
 
     Attributes
     ----------
-    Z : ndarray of shape (m * p, n_samples)
-        Reduced views, smoothed, float64.
-    white : StackedViews
-        The same before smoothing, for matching.
+    views : StackedViews
+        Reduced views, smoothed and white, float64.
     search : Search
         Timings that the matching tries, and the clock.
     max_delay, max_dilation : float
@@ -46,8 +52,7 @@ class Problem:
         Width of the envelopes' box.
     """
 
-    Z: np.ndarray
-    white: object
+    views: StackedViews
     search: object
     max_delay: float
     max_dilation: float
@@ -72,7 +77,7 @@ def descend(problem, start, *, tol, tol_decrease, max_iter, callback=None):
     """
     shared, clock = problem.search.shared, problem.search.clock
     objective = DilationsObjective(
-        problem.Z, problem.white.n_views, clock, None,
+        problem.views.Z, problem.views.n_views, clock, None,
         shared=shared, noise=problem.noise, envelope=problem.envelope,
     )  # fmt: skip
     W, timing = start.W, (start.delays, start.dilations)
@@ -112,13 +117,17 @@ def fit_dilated(problem, start, *, tol, tol_decrease, max_iter, callback=None):
     Parameters and result are those of `descend`.
     """
     limits = {"tol": tol, "tol_decrease": tol_decrease, "callback": callback}
+    early = {"max_iter": min(EARLY_ITERATIONS, max_iter), **limits}
+    solution = descend(problem, start, **early)
     for _ in range(EARLY_ROUNDS):
-        solution = descend(problem, start, max_iter=min(EARLY_ITERATIONS, max_iter), **limits)
-        start = _missed(problem, solution)
-        if start is None:
-            start = solution
+        better = _missed(problem, solution)
+        if better is None:
             break
-    solution = descend(problem, start, max_iter=max_iter, **limits)
+        repaired = descend(problem, better, **early)
+        if repaired.result.objective >= solution.result.objective:
+            break
+        solution = repaired
+    solution = descend(problem, solution, max_iter=max_iter, **limits)
     for _ in range(MAX_REPAIRS):
         better = None if solution.result.message == "interrupted" else _missed(problem, solution)
         if better is None:
@@ -135,4 +144,4 @@ def fit_dilated(problem, start, *, tol, tol_decrease, max_iter, callback=None):
 def _missed(problem, solution):
     """Return the solution with missed sources in their places, None where nothing is missed."""
     timing = solution.delays, solution.dilations
-    return missed_sources(problem.white, solution.W, *timing, problem.search)
+    return missed_sources(problem.views, solution.W, *timing, problem.search)

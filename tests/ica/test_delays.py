@@ -8,7 +8,7 @@ from mvica.datasets import make_multiview_ica, make_mvicad
 from mvica.ica.delays_fractional import FractionalViews, shift
 from mvica.ica.delays_matching import Search, dilation_grid, lag_products, match, spectra
 from mvica.ica.delays_solve import solve_delayed, step_delays
-from mvica.ica.delays_start import find_start, missed_sources
+from mvica.ica.delays_start import find_start, missed_sources, most_predictable
 from mvica.ica.delays_views import DelayedViews
 from mvica.ica.densities import initial_kinds, score_step_for
 from mvica.ica.objective import MultiViewObjective
@@ -114,9 +114,9 @@ def test_fractional_shift_is_exact_on_a_sine_and_so_is_its_derivative():
 
 
 def test_lag_products_equal_brute_force():
-    rng, epochs = np.random.default_rng(0), cut_epochs(41, (20, 21))
-    A, B = rng.standard_normal((2, 41)), rng.standard_normal((3, 41))
-    C = lag_products(spectra(A, epochs), spectra(B, epochs), 6)
+    rng, epochs = np.random.default_rng(0), cut_epochs(43, (20, 23))  # 23 is slow: padded
+    A, B = rng.standard_normal((2, 43)), rng.standard_normal((3, 43))
+    C = lag_products(spectra(A, epochs, 6, later=True), spectra(B, epochs, 6), 6)
     for lag in range(-6, 7):
         brute = roll_epochs(A, lag, epochs) @ B.T
         np.testing.assert_allclose(C[:, :, lag + 6], brute, atol=1e-12)
@@ -206,6 +206,23 @@ def test_shared_start_takes_one_delay_a_view():
 def _white(X):
     left = np.linalg.svd(X - X.mean(axis=0), full_matrices=False)[0]
     return left.T * np.sqrt(len(X))
+
+
+def test_sources_that_other_views_predict_are_chosen_once_each():
+    """Mixtures of sources with different delays are left out, and so are second copies."""
+    data = make_mvicad(6, 400, 3, max_delay=15, noise_std=0.02, random_state=0)
+    views = StackedViews(np.concatenate([_white(X) for X in data.views]), 6)
+    delayed = np.stack([
+        [np.roll(s, tau) for s, tau in zip(data.sources.T, delays, strict=True)]
+        for delays in data.delays[:3]
+    ])  # fmt: skip
+    mixed = np.random.default_rng(0).standard_normal((2, 3, 3))
+    firsts = np.stack([mixed[0] @ delayed[0], delayed[1], mixed[1] @ delayed[2]])
+    search = Search(Clock(cut_epochs(400, 1)), 30, np.ones(1))
+    S = most_predictable(views, firsts, np.arange(3), search)
+    likeness = np.abs(np.corrcoef(S, delayed[1])[:3, 3:])
+    np.testing.assert_allclose(np.sort(likeness, axis=1)[:, -1], 1, atol=1e-12)
+    assert sorted(likeness.argmax(axis=1)) == [0, 1, 2]
 
 
 def test_missed_sources_are_found_again():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mvica.ica import latencies, unwarp, warp
+from mvica.ica.dilations_curvature import gauss_newton_blocks
 from mvica.ica.dilations_objective import DilationsObjective, Timing, timing_for
 from mvica.ica.dilations_solve import common_window
 from mvica.ica.warps import (
@@ -195,3 +196,28 @@ def test_window_keeps_the_times_that_all_views_see():
     far = common_window(clock, np.array([[0.0], [9.0]]), np.ones((2, 1)))
     assert np.all(far >= 0)
     np.testing.assert_allclose(far.mean(), 1.0)
+
+
+def test_blocks_are_the_curvature_of_one_source_alone():
+    """Second differences of its squared length, which is what the squares of the loss hold."""
+    rng = np.random.default_rng(0)
+    clock, n = Clock(EPOCHS, 7.0, True, False), EPOCHS.n_samples
+    t = EPOCHS.times
+    S = np.stack([np.sin(0.2 * t), np.cos(0.13 * t), np.sin(0.09 * t + 1)])[None]
+    tau, d = rng.uniform(-3, 3, (1, 3)), np.exp(rng.uniform(-0.1, 0.1, (1, 3)))
+    window, centroid = rng.uniform(0.5, 1.5, (3, n)), rng.uniform(5, 20, 3)
+    rates = rng.uniform(0.5, 2, (2, 1, 3))
+    M = gauss_newton_blocks(S, (tau, d), clock, window, centroid, rates)
+    h = 1e-5
+    for j in range(3):
+
+        def moved(step, j=j):
+            x, tc = step[3:] * rates[:, 0, j]
+            dilation = d[0, j] * np.exp(x)
+            delay = tau[0, j] + tc - (dilation - d[0, j]) * centroid[j]
+            row = (np.eye(3)[j] + step[:3]) @ S[0]
+            return clock.warp(row[None, None], delay, dilation)[0][0, 0]
+
+        slopes = np.array([(moved(h * e) - moved(-h * e)) / (2 * h) for e in np.eye(5)])
+        expected = (slopes * window[j]) @ slopes.T / n
+        np.testing.assert_allclose(M[0, j], expected, atol=1e-5 * np.abs(expected).max())
