@@ -156,11 +156,18 @@ def test_every_component_has_a_figure(html, group):
 def test_timing_is_regressed_on_age(delayed):
     ages = np.array([20.0, 40.0, 60.0, 80.0])
     facts = gathered(delayed, ages, None, True)
-    words = page_of(sections.add_timing, facts).words
-    slope = words[words.index("delay of all sources (ms/year)") + 1]
-    assert float(slope.split()[0]) == pytest.approx(15 / 20, rel=0.1)  # 3 samples in 20 years
+    slope = regress(ages, 1e3 * facts.delays.mean(axis=1)).slope
+    assert slope == pytest.approx(15 / 20, rel=0.1)  # 3 samples in 20 years
 
-    own = replace(facts, delays=facts.delays * [1.0, 2.0, -1.0], dilations=1 + facts.delays)
+    late = np.array([[-0.02], [-0.01], [0.005], [0.03]])
+    together = replace(facts, delays=late * np.ones(3))
+    words = page_of(sections.add_timing, together).words
+    line = regress(ages, 1e3 * normalise_timing(late)[0][:, 0])
+    row = words.index("delay of all sources (ms/year)")
+    assert words[row + 1] == f"{line.slope:+.3f} ± {line.slope_std:.3f}"
+    assert not any(word.startswith("delay of MV") for word in words)
+
+    own = replace(facts, delays=late * [1.0, 2.0, -1.0], dilations=1 + late * np.ones(3))
     words = page_of(sections.add_timing, own).words
     delays, dilations = normalise_timing(own.delays, own.dilations)
     for name, values in (
