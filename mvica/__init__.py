@@ -15,6 +15,7 @@ _PUBLIC = {
     "GroupPCA": "mvica.reduction.estimators",
     "ICALiMVAM": "mvica.causal.ica",
     "JointDiagonalization": "mvica.joint_diagonalization.estimator",
+    "LandingICA": "mvica.stiefel.ica_estimator",
     "MCCA": "mvica.stiefel.gcca",
     "MVICAD": "mvica.ica.delays_estimator",
     "MVICAD2": "mvica.ica.dilations_estimator",

@@ -4,15 +4,16 @@ from importlib import import_module
 
 # Public name -> module that defines it. Imported at first use, as the estimators need scikit-learn.
 _PUBLIC = {
-    "Eigenpairs": "eigen",
-    "generalized_eigh": "eigen",
-    "landing": "deterministic",
     "CCA": "cca",
+    "Eigenpairs": "eigen",
     "GCCA": "gcca",
+    "LandingICA": "ica_estimator",
     "MCCA": "gcca",
     "adequacy": "cca_selection",
     "correlation_test": "cca_selection",
+    "generalized_eigh": "eigen",
     "held_out_correlations": "cca_selection",
+    "landing": "deterministic",
     "loadings": "cca_selection",
     "redundancy": "cca_selection",
 }

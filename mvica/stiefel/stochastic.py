@@ -13,7 +13,8 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 TRUST = 0.3  # longest step in the metric of the batch, where the constraint is one
-LOST = 10.0  # defect of a batch that means divergence
+LOST = 10.0  # defect of a batch that an iterate near the constraint has by outliers only
+LOST_IN_A_ROW = 3  # such batches, one after the other, mean divergence
 CHECKPOINT = 50  # steps between the copies that a diverged run goes back to
 MAX_RESTARTS = 5
 
@@ -54,6 +55,8 @@ class LandingState:
         Batches seen.
     n_restarts : int
         Times that the run went back to `safe`, halving `step0` each time.
+    n_lost : int
+        Batches just before this that saw the iterate far from the constraint.
     """
 
     U: list
@@ -61,6 +64,7 @@ class LandingState:
     step0: float
     n_steps: int = 0
     n_restarts: int = 0
+    n_lost: int = 0
 
 
 def start_landing(U0, step0):
@@ -107,17 +111,18 @@ def advance(state, field, apply_P, decay, *, trust=TRUST):
     FloatingPointError
         If the run diverged once more after five restarts.
     """
+    n_lost = 0 if field.defect <= LOST else state.n_lost + 1
     directions = [P(L) for P, L in zip(apply_P, field.duals, strict=True)]
-    if not (field.defect <= LOST and all(np.isfinite(F).all() for F in directions)):
+    finite = np.isfinite(field.defect) and all(np.isfinite(F).all() for F in directions)
+    if n_lost == LOST_IN_A_ROW or not finite:
         return _go_back(state)
     length = field.length(directions)
     eta = decay * min(state.step0, trust / length if length > 0 else np.inf)
-    U = [
-        u - (eta * F).astype(u.dtype, copy=False) for u, F in zip(state.U, directions, strict=True)
-    ]
+    moved = zip(state.U, directions, strict=True)
+    U = [u - (eta * F).astype(u.dtype, copy=False) for u, F in moved]
     # The iterate before the step is safe: its own batch did not object.
-    safe = state.U if state.n_steps % CHECKPOINT == 0 else state.safe
-    return LandingState(U, safe, state.step0, state.n_steps + 1, state.n_restarts)
+    safe = state.U if state.n_steps % CHECKPOINT == 0 and n_lost == 0 else state.safe
+    return LandingState(U, safe, state.step0, state.n_steps + 1, state.n_restarts, n_lost)
 
 
 def _go_back(state):
