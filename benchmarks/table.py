@@ -9,7 +9,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_info
 
 OURS = ("mvica", "numpy", "scipy", "numba")
-PEERS = ("multiviewica", "python-picard", "mvlearn", "qndiag", "pyriemann", "lingam")
+PEERS = ("multiviewica", "python-picard", "mvlearn", "qndiag", "pyriemann", "lingam", "cca-zoo")
 
 
 def cpu_name():

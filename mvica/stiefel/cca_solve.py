@@ -113,10 +113,29 @@ def _choose(rows, settings):
     p = settings.n_components
     if not two or shrunk or p is None or settings.consensus:
         return "direct"
-    crossover = DIRECT_FEATURES * max((p + settings.oversampling) / USUAL_VECTORS, 1.0)
-    if d <= crossover or n < DIRECT_SAMPLES * d or DIRECT_COMPONENTS * p > d:
-        return "direct"
-    return "lobpcg"
+    return automatic_solver(n, d, p, settings.oversampling)
+
+
+def automatic_solver(n_samples, n_features, n_components, oversampling):
+    """Solver of two views that is quicker: covariances, or passes over the data.
+
+    Parameters
+    ----------
+    n_samples, n_features, n_components, oversampling : int
+        Rows, features of the wider view, components, and columns beyond them.
+
+    Returns
+    -------
+    solver : {"direct", "lobpcg"}
+
+    Examples
+    --------
+    >>> automatic_solver(100_000, 400, 5, 3), automatic_solver(100_000, 1000, 5, 3)
+    ('direct', 'lobpcg')
+    """
+    crossover = DIRECT_FEATURES * max((n_components + oversampling) / USUAL_VECTORS, 1.0)
+    few = n_features <= crossover or n_samples < DIRECT_SAMPLES * n_features
+    return "direct" if few or DIRECT_COMPONENTS * n_components > n_features else "lobpcg"
 
 
 def _solve_direct(covariance, settings, rows, *, few_samples=False):
