@@ -166,6 +166,8 @@ def _descend(evaluate, apply_B, apply_P, U, kind, tol, max_iter, callback):
     history, last = [], None
     M = apply_B(U)
     value, G = evaluate(U)
+    if not (np.isfinite(value) and np.isfinite(G).all()):
+        raise ValueError("fun_grad is not finite at the start, the normalised U0.")
     for n_iter in range(max_iter + 1):
         C, D = gram_defect(U, M)
         field = (

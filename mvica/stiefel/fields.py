@@ -48,9 +48,13 @@ class Field(NamedTuple):
 
     @property
     def balanced_omega(self):
-        """Weight in the units of the objective, that of a Rayleigh quotient in eigenproblems."""
+        """Weight that curves both parts alike, in the units of the objective.
+
+        In an eigenproblem, a quarter of the root mean square of the Rayleigh quotients: the normal
+        part has curvature ``2 omega``, the tangent part up to half the largest eigenvalue.
+        """
         p = self.tangent.shape[1]
-        return self.gradient_norm / np.sqrt(p * self.metric) if self.metric > 0 else 0.0
+        return 0.25 * self.gradient_norm / np.sqrt(p * self.metric) if self.metric > 0 else 0.0
 
 
 def gram_defect(U, M):
