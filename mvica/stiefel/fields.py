@@ -114,7 +114,8 @@ def residual_field(G, M, U, C, apply_P):
 
     Its dual is ``1/2 [G C - M (G^T U)] + omega M (C - I)``. It is an unbiased estimate from samples
     as soon as G, M and C come from independent ones. Descent from every start is sure only for P
-    near the inverse of B.
+    near the inverse of B; near a solution another P needs an `omega` of about the largest
+    eigenvalue, or the field may turn away from it.
 
     Parameters
     ----------
