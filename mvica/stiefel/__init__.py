@@ -16,6 +16,9 @@ _PUBLIC = {
     "landing": "deterministic",
     "loadings": "cca_selection",
     "redundancy": "cca_selection",
+    "riemannian_descent": "riemannian",
+    "saga_landing": "variance_reduction",
+    "stochastic_landing": "stochastic",
 }
 
 __all__ = sorted(_PUBLIC)
