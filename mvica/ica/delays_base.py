@@ -5,13 +5,23 @@ from abc import abstractmethod
 from numbers import Integral, Real
 
 import numpy as np
-from sklearn.utils import check_array
+from sklearn.base import clone
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from mvica._validation import Interval, StrOptions
 from mvica.base import _names_of_views
 from mvica.ica.base import MultiViewICABase
 from mvica.ica.delays_start import timing_of_new_view
+from mvica.ica.dilations_errors import (
+    MIN_EPOCHS,
+    TimingBootstrap,
+    calibrate,
+    draw_epochs,
+    draw_without_timing,
+    timing_covariances,
+    wald_test,
+)
 from mvica.ica.solve import fit_stacked, mean_log_likelihood
 from mvica.ica.stacked import StackedViews
 from mvica.ica.warps import Clock, Epochs, cut_epochs, latencies
@@ -20,6 +30,7 @@ from mvica.reduction.reduce import reduce_views, stack_reduced
 from mvica.views import MultiViewData
 
 SAMPLES_PER_DIRECTION = 20  # fewer, and noise predicts the sources at some lag
+BANDWIDTH = 10  # samples over which residuals are taken for correlated, besides the smoothing
 MANY = 0.1  # share of timings at their bounds that is worth a warning
 
 TIMING_CONSTRAINTS = {
@@ -104,6 +115,100 @@ class TimedICABase(MultiViewICABase):
                 UserWarning,
                 stacklevel=5,
             )
+
+    # ---- how sure the timing is ----------------------------------------------------------------
+
+    def _report_errors(self, S, clock, window, shared, *, envelope, smoothing, free):
+        """Set standard errors, identifiability and test from sources (m, p, n_samples)."""
+        dilations = self._fitted_dilations
+        C, conditions = timing_covariances(
+            S, self.delays_, dilations, clock,
+            window=window, envelope=envelope, bandwidth=BANDWIDTH + smoothing, shared=shared,
+            free=free,
+        )  # fmt: skip
+        std = np.sqrt(np.diagonal(C, axis1=-2, axis2=-1))
+        found = std[..., 0], std[..., 1], conditions
+        self._set_errors(*(np.broadcast_to(a, dilations.shape).copy() for a in found))
+        self.timing_test_ = wald_test(self.delays_, dilations, C, shared)
+
+    @abstractmethod
+    def _set_errors(self, delays_std, dilations_std, conditions):
+        """Set the standard errors, and how well delay and dilation are told apart."""
+
+    def bootstrap_timing(self, X, *, n_boot=100, random_state=None):
+        """Fit resampled epochs: standard errors that assume nothing about the noise.
+
+        Parameters
+        ----------
+        X : MultiViewData, list of array-like, 3D array or array-like
+            The views, in at least five whole epochs.
+        n_boot : int, default=100
+            Number of samples of epochs. Each is fitted from the fitted model.
+        random_state : int, RandomState or None, default=None
+            Draws the epochs.
+
+        Returns
+        -------
+        found : TimingBootstrap
+            With `delays`, `dilations`, their `delays_std`, `dilations_std`, and `interval(level)`.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than five epochs.
+        """
+        check_is_fitted(self)
+        Y = self.transform_views(X)
+        sources = np.concatenate([(Y_v * self.scale_).T for Y_v in Y]).astype(np.float64)
+        epochs, rng = self._clock(sources.shape[1]).epochs, check_random_state(random_state)
+        if len(epochs.lengths) < MIN_EPOCHS:
+            raise ValueError(
+                f"A bootstrap over epochs needs at least {MIN_EPOCHS} of them, found "
+                f"{len(epochs.lengths)}: give `epochs` that are averages of fewer trials, or use "
+                "delays_std_."
+            )
+        draws = (draw_epochs(sources, epochs, rng) for _ in range(n_boot))
+        found = [self._fit_again(*draw) for draw in draws]
+        return TimingBootstrap(*(np.stack(a) for a in zip(*found, strict=True)))
+
+    @abstractmethod
+    def _fit_again(self, sources, epochs):
+        """Return delays and dilations of other epochs of the fitted sources (m p, n_samples)."""
+
+    def test_timing(self, X, *, n_draws=99, random_state=None):
+        """Test that no view differs in timing, calibrated on data drawn without any.
+
+        The fitted views are aligned, their noise is moved in time, and the whole fit is repeated on
+        every such draw: right at any noise, at the price of `n_draws` fits.
+
+        Parameters
+        ----------
+        X : MultiViewData, list of array-like, 3D array or array-like
+            The views that were fitted.
+        n_draws : int, default=99
+            Fits of data without timing; no p-value is below ``1 / (n_draws + 1)``.
+        random_state : int, RandomState or None, default=None
+            Draws the noise.
+
+        Returns
+        -------
+        test : TimingTest
+            `timing_test_` with p-values from the draws.
+        """
+        check_is_fitted(self)
+        Y = np.stack(self.transform_views(X, aligned=True)).astype(np.float64)
+        epochs, rng = self._clock(Y.shape[1]).epochs, check_random_state(random_state)
+        init = self.init if isinstance(self.init, str) else "match"
+        model = clone(self).set_params(
+            n_components=None, view_sizes=None, init=init, epochs=epochs.lengths, verbose=0
+        )
+        drawn = []
+        for _ in range(n_draws):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of draws, not of the data
+                model.fit(draw_without_timing(Y, epochs, rng))
+            drawn.append(model.timing_test_)
+        return calibrate(self.timing_test_, drawn)
 
     # ---- the shared time and the views' own ----------------------------------------------------
 

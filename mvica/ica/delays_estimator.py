@@ -10,9 +10,10 @@ from mvica.ica.base import MultiViewICABase
 from mvica.ica.delays_base import TIMING_CONSTRAINTS, TimedICABase
 from mvica.ica.delays_fractional import FractionalViews, refine_delays
 from mvica.ica.delays_matching import Match, Search
-from mvica.ica.delays_solve import fit_delayed
+from mvica.ica.delays_solve import fit_delayed, solve_delayed
 from mvica.ica.delays_start import find_start
 from mvica.ica.delays_views import DelayedViews
+from mvica.ica.dilations_errors import wald_test
 from mvica.ica.initialization import unit_variance
 from mvica.ica.solve import DECREASE_PER_COMPONENT, _given_start
 from mvica.ica.stacked import StackedViews
@@ -85,6 +86,12 @@ class MVICAD(TimedICABase):
         Mean of each view.
     delays_ : ndarray of shape (n_views, n_components)
         Delays in samples, int unless `subsample`: positive for a view that is late.
+    delays_std_ : ndarray of shape (n_views, n_components)
+        Standard errors from the curvature of the fit, correlated residuals allowed for, as if
+        delays could be fractions of a sample.
+    timing_test_ : TimingTest
+        Test that no view differs in timing, where MultiViewICA would do, by the standard errors.
+        Its p-values are too small where noise outweighs the sources: see `test_timing`.
     at_bounds_ : ndarray of bool, shape (n_views, n_components)
         Delays at the end of the search, twice `max_delay`.
     epochs_ : tuple of int
@@ -219,6 +226,12 @@ class MVICAD(TimedICABase):
     def _set_timing(self, shape):
         self.delays_ = np.zeros(shape, dtype=np.int64)
         self.at_bounds_ = np.zeros(shape, dtype=bool)
+        self.delays_std_ = np.zeros(shape)
+        none = np.zeros((*shape, 2, 2))
+        self.timing_test_ = wald_test(self.delays_, np.ones(shape), none, False)
+
+    def _set_errors(self, delays_std, dilations_std, conditions):
+        self.delays_std_ = delays_std
 
     def _fit_timing(self, Z, epochs, reduction):
         m, p = len(reduction.means), len(reduction.projections[0])
@@ -244,6 +257,7 @@ class MVICAD(TimedICABase):
         delays = delays if self.subsample else np.rint(delays).astype(np.int64)
         self.delays_ = np.vstack([self.delays_, delays])
         self.at_bounds_ = np.vstack([self.at_bounds_, np.zeros(len(delays), dtype=bool)])
+        self.delays_std_ = np.vstack([self.delays_std_, np.full(len(delays), np.nan)])
 
     def _start(self, views, search, reduction, rng, number):
         if isinstance(self.init, str):
@@ -260,15 +274,39 @@ class MVICAD(TimedICABase):
         delays = views.delays
         if self.subsample:
             delays, W, result = refine_delays(views, W, shared=self.shared_delays, **limits)
-        centre = delays.mean(axis=0) if self.reference == "mean" else delays[self.reference]
-        delays = delays - (centre if self.subsample else np.rint(centre).astype(np.int64))
+        delays = self._centred(delays)
         kind = FractionalViews if self.subsample else DelayedViews
         order = summarize(kind(views.Z, delays, views.epochs), W, reduction).order
         W, delays = W[:, order], np.ascontiguousarray(delays[:, order])
         self._report_solver(result)
-        self._report_sources(kind(views.Z, delays, views.epochs), W, solution.kinds, reduction)
+        found = self._report_sources(
+            kind(views.Z, delays, views.epochs), W, solution.kinds, reduction
+        )
         self.delays_ = delays
         self.at_bounds_ = np.abs(self.delays_) >= max_lag
+        S = found.W @ views.Z.astype(np.float64, copy=False).reshape(*delays.shape, -1)
+        self._report_errors(
+            S, Clock(views.epochs, cubic=True), np.ones(S.shape[1:]), self.shared_delays,
+            envelope=0, smoothing=0, free=(True, False),
+        )  # fmt: skip
+
+    def _fit_again(self, sources, epochs):
+        """Return delays of other epochs of the same sources, found from the fitted ones."""
+        m, p = self.delays_.shape
+        limits = {"noise": self.noise, "tol": self.tol, "max_iter": self.max_iter}
+        limits |= {"shared": self.shared_delays, "tol_decrease": DECREASE_PER_COMPONENT * p}
+        views = DelayedViews(sources, np.rint(self.delays_), epochs)
+        eyes = np.tile(np.eye(p), (m, 1, 1))
+        max_lag = self._search(epochs).max_lag
+        solution = solve_delayed(views, eyes, max_lag=max_lag, **limits)
+        delays = solution.views.delays
+        if self.subsample:
+            delays = refine_delays(solution.views, solution.W, **limits)[0]
+        return self._centred(delays), np.ones((m, p))
+
+    def _centred(self, delays):
+        centre = delays.mean(axis=0) if self.reference == "mean" else delays[self.reference]
+        return delays - (centre if self.subsample else np.rint(centre).astype(np.int64))
 
     def _warped(self, Y_v, delays, dilations):
         if self.subsample and self._is_timed:

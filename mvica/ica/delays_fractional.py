@@ -9,7 +9,9 @@ from mvica.ica.densities import initial_kinds
 from mvica.ica.joint import solve_joint
 from mvica.ica.stacked import StackedViews
 
-ROUNDS = 30
+ROUNDS = 60
+PACE = 4  # rounds between extrapolations
+FARTHEST = 0.97  # ratio of steps that an extrapolation counts on at most
 STILL = 1e-3  # samples: no delay moves more in the last round
 
 
@@ -79,9 +81,15 @@ def refine_delays(views, W, *, shared, noise, tol, tol_decrease, max_iter):
     kinds = initial_kinds("logcosh", views.n_components)
     views = FractionalViews(views.Z, views.delays, views.epochs)
     n_iter, history = 0, []
-    for _ in range(ROUNDS):
-        delays = newton_delays(views, W, shared, noise)
-        moved = np.abs(delays - views.delays).max()
+    last = None
+    for number in range(ROUNDS):
+        step = newton_delays(views, W, shared, noise) - views.delays
+        moved = np.abs(step).max()
+        if number % PACE == PACE - 1:
+            step, last = _extrapolated(step, last), None
+        else:
+            last = step
+        delays = views.delays + step
         views = views.delayed(delays)
         limits = {"tol": tol, "tol_decrease": tol_decrease, "max_iter": max_iter - n_iter}
         _, result = solve_joint(views, W, "logcosh", kinds, noise=noise, **limits)
@@ -92,6 +100,12 @@ def refine_delays(views, W, *, shared, noise, tol, tol_decrease, max_iter):
     converged = result.converged and moved < STILL
     history = np.concatenate(history)
     return delays, W, replace(result, n_iter=n_iter, history=history, converged=converged)
+
+
+def _extrapolated(step, last):
+    """Step to where steps of a constant ratio would end, as turns of delays and W crawl."""
+    ratio = np.vdot(step, last) / max(np.vdot(last, last), 1e-300)
+    return step / (1 - np.clip(ratio, 0.0, FARTHEST))
 
 
 def newton_delays(views, W, shared, noise):

@@ -1,15 +1,11 @@
 """How sure a timing is: standard errors, identifiability, bootstrap over epochs, a test of none."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.stats import chi2
-from sklearn.utils import check_random_state
 
-from mvica.ica.delays_matching import Match, Search
-from mvica.ica.dilations_solve import Problem, descend
-from mvica.ica.stacked import StackedViews
-from mvica.ica.warps import Clock, Epochs, centre_clock, smooth
+from mvica.ica.warps import Epochs
 
 LEAST = 0.01  # of the slopes' power is signal, whatever the noise
 MIN_EPOCHS = 5  # fewer say little about their own variance
@@ -207,46 +203,78 @@ def wald_test(delays, dilations, covariances, shared):
     return TimingTest(float(total), degrees, float(chi2.sf(total, degrees)), each)
 
 
-def bootstrap(sources, model, n_boot, random_state):
-    """Fit resampled epochs again, from the fitted unmixings and timing.
+def calibrate(test, drawn):
+    """Take the p-values of a test from tests of data drawn without timing.
 
     Parameters
     ----------
-    sources : ndarray of shape (m * p, n_samples)
-        Fitted view sources in the solver's scale and the views' own time.
-    model : MVICAD2
-        The fitted estimator.
-    n_boot : int
-        Number of samples.
-    random_state : int, RandomState or None
-        Draws the epochs.
+    test : TimingTest
+        That of the data.
+    drawn : list of TimingTest
+        Those of the draws.
 
     Returns
     -------
-    found : TimingBootstrap
+    test : TimingTest
     """
-    clock = model._clock(sources.shape[1])
-    epochs, rng = clock.epochs, check_random_state(random_state)
-    K = len(epochs.lengths)
-    if K < MIN_EPOCHS:
-        raise ValueError(
-            f"A bootstrap over epochs needs at least {MIN_EPOCHS} of them, found {K}: give `epochs`"
-            " that are averages of fewer trials, or use delays_std_."
-        )
-    m, p = model.delays_.shape
-    start = Match(np.tile(np.eye(p), (m, 1, 1)), model.delays_, model.dilations_, model.delays_)
-    found = []
-    for _ in range(n_boot):
-        chosen = rng.randint(K, size=K)
-        lengths = tuple(epochs.lengths[e] for e in chosen)
-        rows = [np.arange(epochs.starts[e], epochs.starts[e] + epochs.sizes[e]) for e in chosen]
-        Z, drawn = np.ascontiguousarray(sources[:, np.concatenate(rows)]), Epochs(lengths)
-        here = Clock(drawn, clock.onset, clock.cubic, clock.periodic)
-        search = Search(here, 0, np.ones(1), model.shared_warps)
-        problem = Problem(
-            StackedViews(smooth(Z, model.smoothing, drawn, clock.periodic), m), search,
-            model.max_delay_, float(model.max_dilation), model.noise, model.envelope,
-        )  # fmt: skip
-        solution = descend(problem, start, **model._limits(p))
-        found.append(centre_clock(solution.delays, solution.dilations, model.reference))
-    return TimingBootstrap(*(np.stack(a) for a in zip(*found, strict=True)))
+    totals = np.array([one.statistic for one in drawn])
+    each = np.sort(np.concatenate([one.view_p_values.ravel() for one in drawn]))
+    smaller = np.searchsorted(each, test.view_p_values, side="right")
+    return replace(
+        test,
+        p_value=float((1 + np.sum(totals >= test.statistic)) / (1 + len(totals))),
+        view_p_values=(1 + smaller) / (1 + len(each)),
+    )
+
+
+def draw_epochs(sources, epochs, rng):
+    """Draw whole epochs with replacement.
+
+    Parameters
+    ----------
+    sources : ndarray of shape (k, n_samples)
+        Signals.
+    epochs : Epochs
+        Theirs.
+    rng : RandomState
+
+    Returns
+    -------
+    drawn : ndarray of shape (k, n_drawn)
+    epochs : Epochs
+        Those of the signals drawn.
+    """
+    chosen = rng.randint(len(epochs.lengths), size=len(epochs.lengths))
+    rows = [np.arange(epochs.starts[e], epochs.starts[e] + epochs.sizes[e]) for e in chosen]
+    lengths = tuple(epochs.lengths[e] for e in chosen)
+    return np.ascontiguousarray(sources[:, np.concatenate(rows)]), Epochs(lengths)
+
+
+def draw_without_timing(Y, epochs, rng):
+    """Draw views that share one timing, with the sources and the noise of aligned ones.
+
+    The noise of every view is what is left of its sources without their mean, turned around by a
+    random lag inside every epoch and given a random sign.
+
+    Parameters
+    ----------
+    Y : ndarray of shape (m, n_samples, p)
+        Aligned sources of the views.
+    epochs : Epochs
+    rng : RandomState
+
+    Returns
+    -------
+    views : list of ndarray of shape (n_samples, p)
+    """
+    Y = Y - Y.mean(axis=1, keepdims=True)
+    mean = Y.mean(axis=0)
+    noise = np.sqrt(len(Y) / (len(Y) - 1)) * (Y - mean)
+    for part in noise:
+        for start, n in zip(epochs.starts, epochs.lengths, strict=True):
+            turned = np.roll(part[start : start + n], rng.randint(n), axis=0)
+            part[start : start + n] = rng.choice([-1, 1]) * turned
+    power = np.mean(mean**2, axis=0)
+    excess = np.mean(noise**2, axis=(0, 1)) / len(Y)  # of the noise that a mean over views keeps
+    shrunk = mean * np.sqrt(np.maximum(1 - excess / power, 0.0))
+    return list(shrunk + noise)

@@ -382,6 +382,43 @@ def test_refining_shared_delays_keeps_them_shared():
     assert np.any(model.delays_ % 1)
 
 
+def test_standard_errors_bootstrap_and_truth_agree():
+    data = make_mvicad(6, 300, 2, n_epochs=10, max_delay=8, noise_std=0.5, random_state=0)
+    model = MVICAD(max_delay=8, epochs=10, subsample=True, random_state=0).fit(data.views)
+    found = model.bootstrap_timing(data.views, n_boot=12, random_state=0)
+    assert found.delays.shape == (12, 6, 2)
+    np.testing.assert_array_equal(found.dilations, 1)
+    assert 0.6 < np.median(found.delays_std / model.delays_std_) < 1.7
+    order = np.abs(model.components_[0] @ data.mixings[0]).argmax(axis=1)
+    true = data.delays[:, order] - data.delays[:, order].mean(axis=0)
+    assert np.abs((model.delays_ - true) / model.delays_std_).max() < 4
+    with pytest.raises(ValueError, match="at least 5"):
+        MVICAD(max_delay=8, random_state=0).fit(data.views).bootstrap_timing(data.views)
+
+
+def test_whole_delays_of_resampled_epochs_stay():
+    lengths = (100, 120, 90, 110, 180)
+    model = MVICAD(max_delay=20, epochs=lengths, random_state=0)
+    rng = np.random.default_rng(0)
+    views = [rng.laplace(size=(600, 2))] * 3
+    model.fit([X + 0.05 * rng.standard_normal(X.shape) for X in views])
+    found = model.bootstrap_timing(views, n_boot=3, random_state=0)
+    assert found.delays.dtype == np.int64
+    np.testing.assert_array_equal(found.delays, 0)
+
+
+def test_timing_test_is_calibrated_by_draws_without_timing():
+    p_values = []
+    for max_delay in (0, 6):
+        data = make_mvicad(4, 300, 2, max_delay=max_delay, noise_std=0.5, random_state=0)
+        model = MVICAD(max_delay=6, subsample=True, random_state=0).fit(data.views)
+        test = model.test_timing(data.views, n_draws=19, random_state=0)
+        assert test.statistic == model.timing_test_.statistic
+        p_values.append(test.p_value)
+    assert p_values[0] > 0.1
+    assert p_values[1] == 0.05
+
+
 def test_starts_are_reported_and_the_best_is_kept():
     data = make_mvicad(6, 300, 4, max_delay=10, noise_std=0.4, random_state=1)
     model = MVICAD(max_delay=10, n_init=3, random_state=0).fit(data.views)
