@@ -4,8 +4,14 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks.stiefel_workloads import simulated, split_digits
+from benchmarks.stiefel_workloads import (
+    ill_conditioned_mixing,
+    latent_rows,
+    simulated,
+    split_digits,
+)
 from mvica import CCA
 from mvica.stiefel.cca_covariance import no_covariance
 from mvica.stiefel.cca_landing import batch_field, cca_landing, default_batch_size
@@ -284,3 +290,21 @@ def test_view_order_and_sample_order_do_not_matter():
     for changed in (views[::-1], [X[order] for X in views]):
         found = CCA(3, solver="lobpcg", random_state=0).fit(changed).canonical_correlations_
         np.testing.assert_allclose(found, reference, atol=1e-7)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [100, 103, 105, 108])
+def test_landing_is_not_taken_in_by_heavy_rows(seed):
+    """On new rows without heavy tails it does better than the optimum of the training rows."""
+    n, d = 50_000, 200
+    rng = np.random.default_rng(seed)
+    latent = latent_rows(2 * n, d, rng)
+    weights = np.sqrt(4 / rng.chisquare(4, (2 * n, 1)))[:n]
+    mixings = [ill_conditioned_mixing(d, 1e4, rng) for _ in range(2)]
+    train = [(weights * z[:n]) @ T for z, T in zip(latent, mixings, strict=True)]
+    test = [z[n:] @ T for z, T in zip(latent, mixings, strict=True)]
+    exact = CCA(5).fit(train)
+    with pytest.warns(ConvergenceWarning, match="raise n_epochs"):
+        landing = CCA(5, solver="landing", random_state=0).fit(train)
+    assert landing.objective_ < exact.objective_
+    assert landing.score(test) > exact.score(test) + 0.01
