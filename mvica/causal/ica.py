@@ -232,6 +232,11 @@ class ICALiMVAM(LiMVAMBase):
             amount = max(shrinkages.max(), 0.0)
             between = 1 - amount * ~np.eye(C.n_views, dtype=bool)
             return fit_gaussian_iva(C.blocks * between, tol=self.tol, max_iter=self.max_iter)
+        if C.n_samples <= C.n_variables:
+            raise ValueError(
+                f'ica="{self.ica}" needs more samples than variables, got {C.n_samples} samples of '
+                f'{C.n_variables} variables: use ica="gaussian" or fewer variables.'
+            )
         R = whiteners(C.blocks)
         Z = [
             r @ ((X - mean) / scale).T

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 from scipy.linalg import lapack
-from scipy.stats import chi2
+from scipy.special import chdtrc
 
 TEST_ROUNDS = 3  # fewer give tests that reject too often
 
@@ -59,7 +59,8 @@ class Row:
 
     def pvalues(self, n_samples):
         """Probability, without the effect, of a Wald statistic as large; of shape (k,)."""
-        return chi2.sf(*self.wald(n_samples))
+        statistics, freedom = self.wald(n_samples)
+        return chdtrc(freedom, statistics)
 
 
 def fit_row(blocks, j, kept, *, rounds=3, shrinkage=-1.0, n_samples=1, errors=False):
@@ -101,18 +102,17 @@ def fit_row(blocks, j, kept, *, rounds=3, shrinkage=-1.0, n_samples=1, errors=Fa
         row_residual(blocks, j, parents, t, S)
         log_det, weight, again = weigh(S, shrinkage, n_samples)
         lifted = lifted or again
-    inverse = _solve(system, weight, np.eye(kept.sum())) if errors else None
+    inverse = _invert(system, weight) if errors else None
     return Row(parents, kept, t, S, log_det, inverse, lifted)
 
 
 def weigh(S, shrinkage, n_samples):
     """Log determinant and inverse of a covariance over views, and whether it had to be shrunk."""
-    from mvica.kernels.causal_numba import factor, mirror
+    from mvica.kernels.causal_numba import factor
 
     scale, U = np.empty(len(S)), np.empty(S.shape)
     log_det, lifted = factor(S, shrinkage, n_samples, scale, U)
-    inverse = lapack.dpotri(U.T, lower=1, overwrite_c=1)[0].T
-    mirror(inverse)
+    inverse = _mirrored(lapack.dpotri(U.T, lower=1, overwrite_c=1)[0].T)
     return log_det, inverse / scale[:, None] / scale, lifted
 
 
@@ -194,17 +194,34 @@ def _normal_equations(blocks, j, parents, kept, weight):
     return H[np.ix_(flat, flat)], rhs[flat]
 
 
-def _solve(system, weight, rhs=None):
-    """Solve the normal equations with their own right side, or with another."""
-    H, own = system(weight)
-    rhs = own if rhs is None else rhs
+def _solve(system, weight):
+    """Solve the normal equations."""
+    H, rhs = system(weight)
     if not len(H):
         return rhs
     _, x, failed = lapack.dposv(H.T, rhs, lower=1, overwrite_a=1)
     if failed:  # redundant parents
-        from mvica.kernels.causal_numba import mirror
-
-        H, _ = system(weight)
-        mirror(H)
-        return np.linalg.lstsq(H, rhs)[0]
+        return np.linalg.lstsq(_full(system, weight), rhs)[0]
     return x
+
+
+def _invert(system, weight):
+    """Inverse of the matrix of the normal equations."""
+    H, _ = system(weight)
+    if not len(H):
+        return H
+    factor, failed = lapack.dpotrf(H.T, lower=1, overwrite_a=1)
+    if failed:  # redundant parents
+        return np.linalg.pinv(_full(system, weight), hermitian=True)
+    return _mirrored(lapack.dpotri(factor, lower=1, overwrite_c=1)[0].T)
+
+
+def _full(system, weight):
+    return _mirrored(system(weight)[0])
+
+
+def _mirrored(A):
+    from mvica.kernels.causal_numba import mirror
+
+    mirror(A)
+    return A

@@ -425,6 +425,28 @@ def test_duplicated_variables(estimator):
     assert_finite(estimator)
 
 
+@each
+@pytest.mark.parametrize("copies", [[0, 0, 0, 0], [0, 0, 1, 2]])
+def test_views_given_twice(estimator, copies):
+    data = make_limvam("gauss", 4, 300, 4, random_state=0)
+    message = "between views of x0, x1, x2, x3 is near singular: they are the same in several views"
+    with pytest.warns(UserWarning, match=message):
+        estimator.fit([data.views[v] for v in copies])
+    assert_finite(estimator)
+    if len(set(copies)) > 1:  # the others still tell the order
+        np.testing.assert_array_equal(estimator.causal_order_, data.causal_order)
+        a, b = estimator.adjacency_matrices_[:2]
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@each
+def test_fewer_samples_than_variables(estimator):
+    data = make_limvam("gauss", 3, 6, 8, random_state=0)
+    with pytest.warns(UserWarning, match=r"view 0 of shape \(6, 8\) has numerical rank 5"):
+        estimator.fit(data.views)
+    assert_finite(estimator)
+
+
 def test_constant_columns_are_refused():
     X = np.stack(make_limvam("gauss", 3, 100, 3, random_state=0).views)
     X[1, :, 2] = 7.1

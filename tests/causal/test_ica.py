@@ -198,13 +198,25 @@ def test_units_do_not_matter(ica, rng):
     )
 
 
-def test_rhyming_task(fmri):
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("ica", ["gaussian", "shica_j", "shica_ml"])
+def test_rhyming_task(fmri, ica):
     views, names = fmri
     with pytest.warns(UserWarning, match="between views of x8 is near singular"):
-        estimator = ICALiMVAM().fit(views)
+        estimator = ICALiMVAM(ica=ica, random_state=0).fit(views)
     assert names[estimator.causal_order_[0]] == "I"
     assert np.isfinite(estimator.adjacency_matrices_).all()
     assert (estimator.noise_variances_ > 0).all()
+
+
+@pytest.mark.parametrize("ica", ["shica_j", "shica_ml"])
+def test_too_few_samples_for_source_noise(ica):
+    data = make_limvam("gauss", 3, 6, 8, random_state=0)
+    with (
+        pytest.warns(UserWarning, match="numerical rank 5"),
+        pytest.raises(ValueError, match="more samples than variables, got 6 samples of 8"),
+    ):
+        ICALiMVAM(ica=ica, random_state=0).fit(data.views)
 
 
 def test_bootstrap_and_single_view():

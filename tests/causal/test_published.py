@@ -1,5 +1,7 @@
 """Errors and orders on the scenarios of the published figures."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -89,3 +91,26 @@ def test_number_of_variables(m, p):
         error, wrong, _ = study(estimator, 50, "elliptic", m, 1000, p)
         assert wrong <= 0.1
         assert error <= 3.8e-3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        DirectLiMVAM(),
+        PairwiseLiMVAM(),
+        ICALiMVAM(),
+        GaussianLiMVAM(search="local", n_restarts=0),
+        GaussianLiMVAM(),
+    ],
+    ids=repr,
+)
+def test_size_of_the_meg_study(estimator):
+    data = make_limvam("gauss", 98, 1760, 10, random_state=0)
+    tracemalloc.start()
+    estimator.fit(data.views)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(estimator.causal_order_, data.causal_order)
+    assert adjacency_error(estimator.adjacency_matrices_, data.adjacency_matrices) < 1.5e-5
+    assert peak < 200e6
