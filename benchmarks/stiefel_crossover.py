@@ -62,7 +62,7 @@ def plot(rows, path):
         ylabel="time of direct / time of passes",
         title="Above the line, passes over the data are faster",
     )
-    ax.legend(fontsize="small")
+    ax.legend(fontsize="x-small", loc="lower left", framealpha=0.6)
     figure.savefig(path, dpi=110)
 
 
