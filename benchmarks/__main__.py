@@ -18,6 +18,7 @@ STUDIES = {
     "joint_diagonalization": "Joint diagonalisation next to qndiag and pyriemann",
     "causal": "Causal discovery next to lingam",
     "tlnmf": "Transform-learning NMF next to the package of its authors",
+    "stiefel_eigen": "Generalized eigenproblems and ICA under orthogonality constraints",
     "stiefel_cca": "Canonical correlations next to scikit-learn and cca-zoo",
     "stiefel_seeds": "Canonical correlations on fresh seeds: gap and violation of the constraint",
     "stiefel_crossover": "Covariances or passes over the data",

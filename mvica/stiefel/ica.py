@@ -21,20 +21,20 @@ from mvica.stiefel.safe_step import batch_length, first_stochastic_step
 from mvica.stiefel.stochastic import BatchField, fresh_batches, stochastic_landing
 
 OMEGA = 1.0  # weight of the constraint: score functions of white sources are of order one
-ROWS_PER_COMPONENT = 100  # rows of a default batch
-SMALLEST_BATCH = 256
+ROWS_PER_COMPONENT = 20  # rows of a default batch: more leave too few steps
+SMALLEST_BATCH = 128
 KIND_ROUNDS = 5  # fits with other kinds of components, at most
 KIND_MEMORY = 0.9  # of the running super-Gaussianity of the batches
 SAMPLING = 1.0  # gradient of stochastic solutions, in units of its sampling error
 
 
 def default_batch_size(n_samples, n_components):
-    """Rows of a batch: a hundred for each component, at most a tenth of all.
+    """Rows of a batch: twenty for each component, at most a tenth of all.
 
     Examples
     --------
     >>> default_batch_size(100_000, 10), default_batch_size(1000, 3)
-    (1000, 100)
+    (200, 100)
     """
     wanted = max(ROWS_PER_COMPONENT * n_components, SMALLEST_BATCH)
     return int(max(min(wanted, n_samples // 10), 2))
