@@ -26,6 +26,7 @@ NUMERIC_KINDS = "biufc"
 # Dataclasses that fitted attributes may hold -> module that defines them.
 RECORDS = {
     "CholeskyInverse": "mvica.stiefel.preconditioner",
+    "IcaStream": "mvica.stiefel.ica_stream",
     "JointCovariance": "mvica.stiefel.cca_covariance",
     "LandingState": "mvica.stiefel.stochastic",
     "LandingStream": "mvica.stiefel.cca_stream",
