@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from mvica.causal.covariances import from_moment
 from mvica.parallel import map_views
+from mvica.uncertainty.resampling import row_sampler
 
 SAVE_EVERY = 50  # replicates between two savings
 
@@ -171,7 +172,7 @@ def bootstrap(
     >>> bool(result.direction_probability()[second, first] > 0.9)
     True
     """
-    draw = _sampler(len(views[0]), block, groups)
+    draw = row_sampler(len(views[0]), block, groups)
     if path is not None and not isinstance(random_state, (int, np.integer)):
         raise ValueError("A bootstrap that can be resumed (path) needs an int as random_state.")
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_boot)
@@ -220,29 +221,6 @@ class _Refit:
         if not np.all(scales > 0):
             raise ValueError("A replicate has a constant column: draw shorter blocks or groups.")
         return from_moment(moment, mean.reshape(m, p), scales, n)
-
-
-def _sampler(n, block, groups):
-    """Return a function that draws the rows of a replicate from a generator."""
-    if block is not None and groups is not None:
-        raise ValueError("Give block or groups, not both.")
-    if groups is not None:
-        labels = np.asarray(groups)
-        if labels.shape != (n,):
-            raise ValueError(f"groups has shape {labels.shape}, expected ({n},): one a row.")
-        members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-        return lambda rng: np.concatenate(
-            [members[k] for k in rng.randint(len(members), size=len(members))]
-        )
-    length = 1 if block is None else block
-    if not 1 <= length <= n:
-        raise ValueError(f"block={block}; expected 1 to {n}, the number of rows.")
-
-    def draw(rng):
-        starts = rng.randint(n, size=-(-n // length))
-        return ((starts[:, None] + np.arange(length)) % n).ravel()[:n]
-
-    return draw
 
 
 def _mark(estimator, views, block, groups, seed):
