@@ -16,7 +16,7 @@ def study():
 def test_a_replicate_is_a_fit_to_the_drawn_rows(study, monkeypatch):
     data, model = study
     rows = np.random.default_rng(0).integers(300, size=300)
-    monkeypatch.setattr(bootstrap_module, "_sampler", lambda *_: lambda rng: rows)
+    monkeypatch.setattr(bootstrap_module, "row_sampler", lambda *_: lambda rng: rows)
     found = model.bootstrap(data.views, 2, random_state=0)
     refit = DirectLiMVAM(n_gls=2).fit([X[rows] for X in data.views])
     np.testing.assert_array_equal(found.orders[1], refit.causal_order_)
@@ -62,7 +62,7 @@ def test_spread_of_replicates_is_the_standard_error(study):
 
 @pytest.mark.parametrize("settings", [{"block": 7}, {"groups": np.repeat(np.arange(30), 10)}])
 def test_neighbours_stay_together(settings):
-    draw = bootstrap_module._sampler(300, settings.get("block"), settings.get("groups"))
+    draw = bootstrap_module.row_sampler(300, settings.get("block"), settings.get("groups"))
     rows = draw(np.random.RandomState(0))
     assert len(rows) == 300
     steps = np.diff(rows) % 300
