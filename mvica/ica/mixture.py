@@ -10,6 +10,8 @@ NAMES = ("heavy", "paper", "gaussian", "sub", "adaptive")
 MATCH_ROUNDS = 100  # of the weights of adaptive densities, at given sources
 MATCH_TOL = 1e-4  # change of a weight
 SMALLEST_WEIGHT = 1e-6
+ROUNDING = 1e-14
+PRIOR_SAMPLES = 50  # that the first weights of an adaptive density count for
 INVERSION_ROUNDS = 60
 
 
@@ -63,15 +65,21 @@ class Mixture:
             raise ValueError("weights, variances and means must be finite.")
         if np.any(weights <= 0) or np.any(variances <= 0):
             raise ValueError("weights and variances must be positive.")
-        weights = weights / weights.sum()
-        means = means - weights @ means
-        power = weights @ (variances + means**2)
+        weights = weights / _unless_one(weights.sum())
+        shift = weights @ means
+        means = means - (shift if abs(shift) > ROUNDING * np.abs(means).max() else 0.0)
+        power = _unless_one(weights @ (variances + means**2))
         for name, value in (
             ("weights", weights),
             ("variances", variances / power),
             ("means", means / np.sqrt(power)),
         ):
             object.__setattr__(self, name, value)
+
+
+def _unless_one(total):
+    """1 for a total that is 1 to rounding: what has been scaled stays the same to the last bit."""
+    return 1.0 if abs(total - 1.0) < ROUNDING else total
 
 
 HEAVY = Mixture([0.25, 0.35, 0.3, 0.1], [0.1, 0.5, 1.5, 4.0])
@@ -169,7 +177,8 @@ def adapt_weights(densities, Y, u):
     """Most likely weights of the mixtures for given sources, unit variance kept.
 
     EM under the constraints that weights sum to one and the variance is one: each round increases
-    the likelihood.
+    the likelihood. The weights of `ATOMS`, with the heavy tails that serve few samples best, count
+    for `PRIOR_SAMPLES` samples; a source whose likelihood would fall for that keeps its weights.
 
     Parameters
     ----------
@@ -188,8 +197,11 @@ def adapt_weights(densities, Y, u):
 
     weights = densities.weights.copy()
     shape = densities.variances, densities.means
-    fit_weights(Y, weights, *shape, MIRROR, u, SMALLEST_WEIGHT, MATCH_TOL, MATCH_ROUNDS)
-    return SourceDensities(weights, *shape)
+    prior = PRIOR_SAMPLES * ATOMS.weights
+    fit_weights(Y, weights, *shape, MIRROR, prior, u, SMALLEST_WEIGHT, MATCH_TOL, MATCH_ROUNDS)
+    found = SourceDensities(weights, *shape)
+    before, after = (d.posterior(Y, u)[1][:, :1] for d in (densities, found))
+    return SourceDensities(np.where(after < before, weights, densities.weights), *shape)
 
 
 def invert_posterior(S, densities, u):

@@ -238,7 +238,7 @@ def _unit_variance_weights(shares, power, weights):
 
 
 @njit(**OPTIONS)
-def fit_weights(Y, weights, variances, means, mirror, u, smallest, tol, max_rounds):
+def fit_weights(Y, weights, variances, means, mirror, prior, u, smallest, tol, max_rounds):
     """Fit the weights of mixtures in place by EM, symmetric and of variance one.
 
     Parameters
@@ -249,6 +249,8 @@ def fit_weights(Y, weights, variances, means, mirror, u, smallest, tol, max_roun
         Mixture of each source, of variances on both sides of one.
     mirror : ndarray of int, shape (K,)
         Mixture component with the opposite mean.
+    prior : ndarray of shape (K,)
+        Samples of each mixture component that count as seen before the data.
     u : ndarray of shape (p,)
         Noise variances.
     smallest : float
@@ -262,13 +264,16 @@ def fit_weights(Y, weights, variances, means, mirror, u, smallest, tol, max_roun
     level, slope, shrink = np.empty(K), np.empty(K), np.empty(K)
     work = e, lanes, level, slope, shrink, np.empty(LANES), np.empty(LANES)
     shares, even = np.empty(K), np.empty(K)
+    n = Y.shape[1]
+    total = n + prior.sum()
     for a in range(p):
         power = variances[a] + means[a] * means[a]
         for _ in range(max_rounds):
             old = weights[a].copy()
             _responsibilities(Y[a], old, variances[a], means[a], u[a], work, shares)
             for k in range(K):
-                even[k] = max(0.5 * (shares[k] + shares[mirror[k]]), smallest)
+                share = 0.5 * (shares[k] + shares[mirror[k]])
+                even[k] = max((n * share + prior[k]) / total, smallest)
             _unit_variance_weights(even, power, weights[a])
             if np.abs(weights[a] - old).max() < tol:
                 break

@@ -6,7 +6,9 @@ from scipy.stats import norm
 
 from mvica.ica import Mixture
 from mvica.ica.mixture import (
+    ATOMS,
     MIXTURES,
+    PRIOR_SAMPLES,
     adapt_weights,
     invert_posterior,
     source_densities,
@@ -166,8 +168,8 @@ def draws(n=4000):
     return np.array([S / S.std() for S in kinds])
 
 
-def test_learned_weights_fit_every_kind_of_source():
-    S, u = draws(), np.full(3, 0.05)
+def test_learned_weights_of_many_samples_fit_every_kind_of_source():
+    S, u = draws(40_000), np.full(3, 0.05)
     Y = S + np.sqrt(u[:, None]) * np.random.default_rng(1).standard_normal(S.shape)
     start = source_densities("adaptive", 3)
     found = adapt_weights(start, Y, u)
@@ -185,18 +187,41 @@ def test_learned_weights_fit_every_kind_of_source():
     np.testing.assert_allclose((found.weights * found.means).sum(axis=1), 0, atol=1e-14)
 
 
+def penalised(densities, Y, u):
+    """Minus log-likelihood per sample, with what the samples seen beforehand say of the weights."""
+    prior = PRIOR_SAMPLES / Y.shape[1] * ATOMS.weights @ np.log(densities.weights[0])
+    return densities.posterior(Y, u)[1][0, 0] - prior
+
+
 def test_learned_weights_are_a_maximum():
     """Moving weight in any direction that keeps mass and variance gains next to nothing."""
     Y, u = draws()[:1], np.array([0.1])
     found = adapt_weights(source_densities("adaptive", 1), Y, u)
-    value = found.posterior(Y, u)[1][0, 0]
+    value = penalised(found, Y, u)
     power = (found.variances + found.means**2)[0]
     basis = np.linalg.svd(np.stack([np.ones(6), power]))[2][2:]
     for direction in np.concatenate([basis, -basis]):
         weights = found.weights + 1e-3 * direction
         if np.all(weights > 0):
             moved = type(found)(weights, found.variances, found.means)
-            assert moved.posterior(Y, u)[1][0, 0] > value - 5e-5
+            assert penalised(moved, Y, u) > value - 5e-5
+
+
+def test_few_samples_move_the_weights_little():
+    Y, u = draws()[2:], np.array([0.05])
+    start = source_densities("adaptive", 1)
+    moves = [
+        np.abs(adapt_weights(start, np.ascontiguousarray(Y[:, :n]), u).weights - start.weights)
+        for n in (20, 4000)
+    ]
+    assert moves[0].max() < 0.5 * moves[1].max()
+
+
+def test_scaling_twice_changes_nothing():
+    mixture = Mixture([3, 1, 2], [0.2, 5, 1 / 3], means=[1, -2, 1 / 7])
+    again = Mixture(mixture.weights, mixture.variances, mixture.means)
+    for name in ("weights", "variances", "means"):
+        assert np.array_equal(getattr(mixture, name), getattr(again, name))
 
 
 @pytest.mark.parametrize("name", ["heavy", "sub", "adaptive", "gaussian"])
