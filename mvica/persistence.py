@@ -8,7 +8,7 @@ import re
 import secrets
 import struct
 import zipfile
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from importlib import import_module
 from pathlib import Path
 
@@ -23,8 +23,11 @@ FORMAT_VERSION = 1
 HEADER = "header.json"
 DIGEST_LENGTH = 64
 NUMERIC_KINDS = "biufc"
-# Dataclasses that fitted attributes may hold -> module that defines them.
+# Records that parameters and fitted attributes may hold -> module that defines them. They are
+# dataclasses, or classes with the methods `state` and `from_state`.
 RECORDS = {
+    "Mixture": "mvica.ica.mixture",
+    "Moments": "mvica.reduction.moments",
     "CholeskyInverse": "mvica.stiefel.preconditioner",
     "IcaStream": "mvica.stiefel.ica_stream",
     "JointCovariance": "mvica.stiefel.cca_covariance",
@@ -187,7 +190,7 @@ def _encode(value, arrays, where):
         return {"dict": {key: _encode(item, arrays, where) for key, item in value.items()}}
     name = type(value).__name__
     if name in RECORDS and type(value) is _record_class(name):
-        entries = {f.name: _encode(getattr(value, f.name), arrays, where) for f in fields(value)}
+        entries = {key: _encode(part, arrays, where) for key, part in _state(value).items()}
         return {"record": {"class": name, "fields": entries}}
     raise TypeError(
         f"{where} is of type {type(value).__name__}, which a model file cannot hold: use a number, "
@@ -216,8 +219,15 @@ def _decode(value, arrays):
         return np.array([*content, None], dtype=object)[:-1]
     if tag == "record" and type(content) is dict and content.get("class") in RECORDS:
         entries = {key: _decode(item, arrays) for key, item in content["fields"].items()}
-        return _record_class(content["class"])(**entries)
+        cls = _record_class(content["class"])
+        return cls(**entries) if is_dataclass(cls) else cls.from_state(**entries)
     raise ValueError(f"a value of its header has the unknown form {tag!r}")
+
+
+def _state(record):
+    if is_dataclass(record):
+        return {field.name: getattr(record, field.name) for field in fields(record)}
+    return record.state()
 
 
 def _record_class(name):

@@ -12,9 +12,10 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 
 import mvica
-from mvica import MultiViewICA, persistence
+from mvica import MultisetCCA, MultiViewICA, ShICAML, persistence
 from mvica.base import MultiViewTransformer
 from mvica.ica.densities import SUPER
+from mvica.ica.mixture import Mixture
 from mvica.persistence import load, save
 
 
@@ -99,6 +100,34 @@ def test_parameters_of_all_storable_kinds(tmp_path):
     loaded = load(tmp_path / "m")
     assert_same(loaded.get_params(), model.get_params())
     assert loaded.transform(table).equals(model.transform(table))
+
+
+def test_density_of_your_own(tmp_path):
+    density = Mixture([3, 1, 2], [0.2, 5, 1 / 3], means=[1, -2, 1 / 7])
+    views = make_views()
+    model = ShICAML(2, density=density, random_state=0, max_iter=500).fit(views)
+    save(model, tmp_path / "m")
+    loaded = load(tmp_path / "m")
+    assert_same(loaded.get_params(), model.get_params())
+    assert_same(loaded.fit(views).sources_, model.sources_)
+
+
+def test_batches_continue_after_loading(tmp_path):
+    views = make_views()
+    model = MultisetCCA(2, random_state=0).partial_fit([X[:120] for X in views])
+    save(model, tmp_path / "m")
+    loaded = load(tmp_path / "m")
+    assert_same(loaded.moments_.state(), model.moments_.state())
+    rest = [X[120:] for X in views]
+    assert_same(loaded.partial_fit(rest).components_, model.partial_fit(rest).components_)
+
+
+def test_moments_that_do_not_fit_their_views_are_refused(tmp_path):
+    model = MultisetCCA(2, random_state=0).partial_fit(make_views())
+    model.moments_.mean = model.moments_.mean[:-1]
+    save(model, tmp_path / "m")
+    with pytest.raises(ValueError, match="sums of the moments do not fit"):
+        load(tmp_path / "m")
 
 
 def test_names_of_dataframe_columns(tmp_path):

@@ -133,6 +133,52 @@ class Moments:
         """
         return deepcopy(self)
 
+    def state(self):
+        """Everything the moments hold, as numbers, names and arrays for a file.
+
+        Returns
+        -------
+        state : dict
+            What `from_state` takes.
+        """
+        names = ("view_sizes", "n_samples", "sizes")
+        if self.sizes:
+            names += ("dtype", "mean", "scatter", "cubes", "fourths")
+        state = {name: getattr(self, name) for name in names}
+        return state | ({"dtype": self.dtype.name} if self.sizes else {})
+
+    @classmethod
+    def from_state(cls, view_sizes, n_samples, sizes, dtype=None, **sums):
+        """Rebuild moments.
+
+        Parameters
+        ----------
+        view_sizes, n_samples, sizes
+            Attributes.
+        dtype : str, default=None
+            Name of the lowest precision; None for moments without samples.
+        **sums : ndarray
+            `mean`, `scatter`, `cubes` and `fourths`, where there are samples.
+
+        Returns
+        -------
+        moments : Moments
+
+        Raises
+        ------
+        ValueError
+            If the sums do not fit the sizes of the views.
+        """
+        moments, width = cls(view_sizes), sum(sizes)
+        shapes = {"mean": (width,), "scatter": (width, width), "cubes": (width,)}
+        shapes |= {"fourths": (len(sizes),)}
+        if {name: np.shape(x) for name, x in sums.items()} != (shapes if sizes else {}):
+            raise ValueError(f"the sums of the moments do not fit views of sizes {sizes}.")
+        moments.n_samples, moments.sizes = n_samples, sizes
+        if sizes:
+            vars(moments).update({"dtype": np.dtype(dtype)} | sums)
+        return moments
+
     def covariance(self, v=None, w=None):
         """Covariance of all views side by side, or of two of them.
 
