@@ -15,7 +15,7 @@ from mvica.ica.delays_start import find_start
 from mvica.ica.delays_views import DelayedViews
 from mvica.ica.dilations_errors import wald_test
 from mvica.ica.initialization import unit_variance
-from mvica.ica.solve import DECREASE_PER_COMPONENT, _given_start
+from mvica.ica.solve import DECREASE_PER_COMPONENT, given_start
 from mvica.ica.stacked import StackedViews
 from mvica.ica.summary import summarize
 from mvica.ica.warps import Clock
@@ -263,7 +263,7 @@ class MVICAD(TimedICABase):
         if isinstance(self.init, str):
             return find_start(views, search, self.init, rng, number, self.n_jobs)
         (delays,) = self._given_timing(("components", "delays"))
-        W = unit_variance(views, _given_start(self.init[0], reduction.patterns))[0]
+        W = unit_variance(views, given_start(self.init[0], reduction.patterns))[0]
         if not np.issubdtype(delays.dtype, np.integer):
             raise TypeError(f"init has delays of type {delays.dtype}: MVICAD takes whole samples.")
         ones = np.ones(delays.shape)

@@ -16,7 +16,7 @@ from mvica.ica.dilations_objective import DilationsObjective
 from mvica.ica.dilations_solve import Problem, common_window, descend, fit_dilated
 from mvica.ica.dilations_views import WarpedViews
 from mvica.ica.initialization import unit_variance
-from mvica.ica.solve import _given_start, fit_stacked
+from mvica.ica.solve import fit_stacked, given_start
 from mvica.ica.stacked import StackedViews
 from mvica.ica.summary import summarize
 from mvica.ica.warps import Clock, centre_clock, smooth
@@ -361,7 +361,7 @@ class MVICAD2(TimedICABase):
         delays, dilations = self._given_timing(("components", "delays", "dilations"))
         if not np.all(dilations > 0):
             raise ValueError("init has dilations that are not positive.")
-        W = _given_start(self.init[0], reduction.patterns) @ np.linalg.inv(maps)
+        W = given_start(self.init[0], reduction.patterns) @ np.linalg.inv(maps)
         W = unit_variance(problem.views, W)[0]
         return Match(W, delays.astype(float), dilations.astype(float), np.ones(delays.shape))
 

@@ -17,7 +17,7 @@ from mvica.ica.noisy_objective import (
     weighted_mean,
 )
 from mvica.ica.stacked import StackedViews, by_view, side_by_side
-from mvica.ica.summary import _agreement, _explained_variance
+from mvica.ica.summary import correlation_with_others, explained_variance
 from mvica.reduction.reduce import reduce_views, stack_reduced
 
 AT_BOUND = 1.001  # factor around the lowest noise variance
@@ -77,12 +77,14 @@ class NoisySourcesBase(MultiViewICABase):
         self.noise_variances_ = fit.nu[:, order] * factor[:, 0] ** 2
         self.posterior_variance_ = sums[order, 1] * factor[:, 0] ** 2
         signals = by_view(views.correlate(S), m) / S.std(axis=1)
-        self.explained_variance_ratio_ = _explained_variance(signals, reduction)
+        self.explained_variance_ratio_ = explained_variance(signals, reduction)
         mean = by_view(views.correlate_mixture(side_by_side(W) / m), m)
         k = np.sum(W @ views.covariances * W, axis=2)
         q = np.einsum("vac,vca->va", W, mean)
-        power = q.mean(axis=0)  # of the plain mean, which has unit variance in `_agreement`
-        self.agreement_ = _agreement(k / power, q / power)
+        power = q.mean(
+            axis=0
+        )  # of the plain mean, which has unit variance in `correlation_with_others`
+        self.agreement_ = correlation_with_others(k / power, q / power)
         self._n_source_views = m
 
     def _warn_about_copies(self, views, nu):

@@ -18,7 +18,7 @@ from mvica.ica.shica_second_order import (
     separate_by_noise,
     source_covariances,
 )
-from mvica.ica.solve import _given_start, fit_stacked
+from mvica.ica.solve import fit_stacked, given_start
 from mvica.ica.stacked import side_by_side
 from mvica.optim.result import Result
 
@@ -161,7 +161,7 @@ def _tied(log_nu, groups):
 def _starts(views, patterns, init, density, random_state):
     """Yield the unmixings of the starts that `init` asks for, and the light tails seen there."""
     if not isinstance(init, str):
-        yield _given_start(init, patterns), 0
+        yield given_start(init, patterns), 0
         return
     if init == "mvica":
         limits = {"tol": MVICA_TOL, "random_state": random_state}

@@ -89,7 +89,7 @@ def _starts(views, patterns, init, density, rng, n_jobs):
     """Yield the starting points that `init` asks for."""
     p = views.n_components
     if not isinstance(init, str):
-        W = unit_variance(views, _given_start(init, patterns))[0]
+        W = unit_variance(views, given_start(init, patterns))[0]
         yield Start(W, initial_kinds(density, p), None)
     elif init == "random":
         W = np.linalg.qr(rng.standard_normal((views.n_views, p, p)))[0]
@@ -103,7 +103,7 @@ def _starts(views, patterns, init, density, rng, n_jobs):
             yield permica_start(views, density, n_jobs)[0]
 
 
-def _given_start(components, patterns):
+def given_start(components, patterns):
     """Unmixings (m, p, p) of the reduced views from unmixings of their features."""
     shapes = [np.shape(U) for U in components]
     expected = [A.T.shape for A in patterns]

@@ -61,7 +61,7 @@ def summarize(views, W, reduction):
     m = views.n_views
     W, scale = unit_variance(views, W)
     cross = by_view(views.correlate_mixture(side_by_side(W) / m), m)
-    explained = _explained_variance(cross, reduction)
+    explained = explained_variance(cross, reduction)
     order = np.argsort(-explained.mean(axis=0), kind="stable")
     W, cross = W[:, order], cross[:, :, order]
     S = views.mix(side_by_side(W) / m)
@@ -76,12 +76,12 @@ def summarize(views, W, reduction):
         scale=scale[order],
         order=order,
         noise_variances=np.maximum(k - 2 * q + 1, 0) * m / max(m - 1, 1),
-        agreement=_agreement(k, q),
+        agreement=correlation_with_others(k, q),
         explained=explained[:, order],
     )
 
 
-def _explained_variance(cross, reduction):
+def explained_variance(cross, reduction):
     """Share of the views' variance along ``Cov(X_v, s_a)``, from ``E[z_v s_a]``."""
     shares = [
         ((pattern @ C) ** 2).sum(axis=0) / variance
@@ -90,7 +90,7 @@ def _explained_variance(cross, reduction):
     return np.array(shares)
 
 
-def _agreement(k, q):
+def correlation_with_others(k, q):
     """Correlation with the mean of the other views, from ``E[y_v^2]`` and ``E[ybar y_v]``."""
     m = len(k)
     if m == 1:
