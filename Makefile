@@ -52,7 +52,7 @@ $(VENV)/.dev: pyproject.toml setup.py | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.demo: pyproject.toml setup.py | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable ".[plot]"
+	$(BIN)/python -m pip install --quiet --editable ".[meg]"
 	@touch $@
 
 $(VENV)/bin/python:

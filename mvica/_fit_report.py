@@ -10,10 +10,9 @@ import mvica
 from mvica import report
 from mvica._job import components_table, excerpt_rows, views_table
 from mvica._recording_checks import sampling_rate
-from mvica.metrics import match_sources
 
 
-def write_report(fit, pictures, path, *, command, recipe, truth=None):
+def write_report(fit, pictures, path, *, command, recipe):
     """Write the report of a fit as one HTML file.
 
     Parameters
@@ -28,8 +27,6 @@ def write_report(fit, pictures, path, *, command, recipe, truth=None):
         Command line that made it.
     recipe : str
         Python code that reads the same data as `recordings`.
-    truth : ndarray of shape (n_samples, q), default=None
-        Shared sources of simulated data.
     """
     sections = [
         ("Summary", _summary(fit)),
@@ -41,8 +38,6 @@ def write_report(fit, pictures, path, *, command, recipe, truth=None):
         ("Settings", _settings(fit, command)),
         ("Use it in Python", _usage(recipe)),
     ]
-    if truth is not None:
-        sections.insert(1, ("Known truth", _truth(fit, truth)))
     p = fit.sources.shape[1]
     subtitle = f"{type(fit.estimator).__name__} with {p} components on {fit.X.n_views} views"
     page = report.render_page("Shared sources", subtitle, sections)
@@ -129,18 +124,6 @@ def _data(fit):
         rows.append(row + (["; ".join(recording.notes)] if notes else []))
     parts.append(report.table(head, rows))
     return "\n".join(parts)
-
-
-def _truth(fit, truth):
-    match = match_sources(fit.sources, truth)
-    rows = [
-        [f"true source {i}", f"component {c}", abs(float(match.correlations[i]))]
-        for i, c in enumerate(match.permutation)
-    ]
-    return report.paragraph(
-        "The data are simulated, so the true sources are known. Each is compared with the "
-        "component that matches it best; order and sign of sources are free."
-    ) + report.table(["source", "estimate", "correlation"], rows)
 
 
 def _convergence(fit, pictures):

@@ -20,6 +20,13 @@ OUTPUTS = (
     "agreement.png",
     "mixings.png",
 )
+GROUP_OUTPUTS = (
+    "report.html",
+    "model.npz",
+    "sources.csv",
+    "timing.csv",  # of models with delays only
+    "measures.csv",
+)
 CAUSAL_OUTPUTS = (
     "report.html",
     "model.npz",
@@ -87,7 +94,7 @@ def _check(path, out, force):
         raise OutputError(f"{path}: is a file; expected the name of a folder")
     if not force:
         raise OutputError(f"{path}: exists already; --force replaces a former result")
-    foreign = sorted(set(os.listdir(out)) - {*OUTPUTS, *CAUSAL_OUTPUTS})
+    foreign = sorted(set(os.listdir(out)) - {*OUTPUTS, *GROUP_OUTPUTS, *CAUSAL_OUTPUTS})
     if foreign:
         raise OutputError(f"{path}: holds {foreign[0]}, which mvica did not write; nothing done")
 

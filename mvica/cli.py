@@ -104,7 +104,7 @@ def _parser():
     demo = commands.add_parser(
         "demo",
         help="fit a simulated group and write a report",
-        description="Fit a simulated group of evoked responses and write a report.",
+        description="Fit a simulated MEG group of 20 people, with delays, and write a report.",
     )
     demo.set_defaults(run=_run_demo)
     demo.add_argument("-o", "--output", default="mvica-demo", metavar="OUT", help="folder to write")
@@ -256,19 +256,25 @@ def _run_causal(options, signals):
 
 
 def _run_demo(options, signals):
-    chosen = {"method": "multiview_ica", "n_components": 5, "random_state": 0}
-    for name in (*chosen, *SOLVER_OPTIONS):
-        setattr(options, name, chosen.get(name))
     _need_matplotlib()
+    if find_spec("mne") is None:
+        raise CommandError('the demonstration needs MNE-Python: pip install "mvica[meg]"')
     with result_folder(options.output, force=options.force) as folder:
-        from mvica._demo import RECIPE, demo_recordings
+        from mvica import _demo
 
-        recordings, truth = demo_recordings()
-        recipe = RECIPE.format(model=_model_path(options))
-        _write_results(options, recordings, folder, signals, recipe=recipe, truth=truth)
+        _say(options, "fitting")
+        try:
+            study, group = _demo.fit_demo(verbose=int(options.verbose))
+        except ImportError as error:  # an MNE without the table of sensors
+            raise CommandError(str(error)) from error
+        if signals:  # the solver caught it, to return its best iterate
+            raise KeyboardInterrupt
+        print(f"{study!r}")
+        _say(options, "writing")
+        print(_demo.write_demo(study, group, folder))
 
 
-def _write_results(options, recordings, folder, signals, *, recipe, truth=None):
+def _write_results(options, recordings, folder, signals, *, recipe):
     """Fit, then write everything into `folder`."""
     from mvica import _fit_report, _job
 
@@ -294,7 +300,6 @@ def _write_results(options, recordings, folder, signals, *, recipe, truth=None):
         folder / "report.html",
         command=options.command_line,
         recipe=recipe,
-        truth=truth,
     )
 
 
