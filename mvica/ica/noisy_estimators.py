@@ -74,7 +74,7 @@ class ShICAML(_Likelihood):
         share, whatever its variance.
     density : {"heavy", "paper", "gaussian", "sub", "adaptive"} or Mixture, default="heavy"
         Source density, a mixture of Gaussians of unit variance. "heavy" has four of them and heavy
-        tails, right for sparse sources and harmless for normal ones; "paper" the two of the paper,
+        tails: right for sparse sources, a few percent less exact for normal ones; "paper" the two of the paper,
         closer to normal; "gaussian" is normal and needs covariances only; "sub" has two peaks, for
         sub-Gaussian sources (uniform-like, oscillating); "adaptive" learns the weights of six for
         every component, which suits sources of all kinds together; or give a mixture of your own.
@@ -247,7 +247,7 @@ class AVICA(_Likelihood):
         unit variance on average.
     density : {"heavy", "paper", "gaussian", "sub", "adaptive"} or Mixture, default="heavy"
         Source density, a mixture of Gaussians of unit variance. "heavy" has four of them and heavy
-        tails, right for sparse sources and harmless for normal ones; "paper" the two of the paper,
+        tails: right for sparse sources, a few percent less exact for normal ones; "paper" the two of the paper,
         closer to normal; "gaussian" is normal and needs covariances only; "sub" has two peaks, for
         sub-Gaussian sources (uniform-like, oscillating); "adaptive" learns the weights of six for
         every component, which suits sources of all kinds together; or give a mixture of your own.

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mvica.datasets import make_shica
+from mvica.ica import gaussian_ml
 from mvica.ica.densities import Density
 from mvica.ica.gaussian_ml import fit_factors, fit_gaussian
 from mvica.ica.mixture import source_densities
@@ -201,6 +202,19 @@ def test_factor_fits_maximise_the_likelihood_of_one_component():
             moved = scales * np.exp(1e-3 * rng.standard_normal(scales.shape))
             noise = np.maximum(nu * np.exp(1e-3 * rng.standard_normal(nu.shape)), LOWEST_NOISE)
             assert likelihood(a, moved, noise) > best
+
+
+@pytest.mark.parametrize("scenario", ["gauss", "half"])
+def test_factor_fits_agree_with_and_without_damping(scenario, monkeypatch):
+    objective, W, log_nu = problem(scenario)
+    Gamma = source_covariances(objective.views, W)
+    together = fit_factors(Gamma, np.exp(log_nu))
+    monkeypatch.setattr(gaussian_ml, "SCORING_ROUNDS", 0)  # every component on its own, damped
+    alone = fit_factors(Gamma, np.exp(log_nu))
+    assert together[2]
+    assert alone[2]
+    np.testing.assert_allclose(together[0], alone[0], rtol=1e-5)
+    np.testing.assert_allclose(together[1], alone[1], rtol=1e-5)
 
 
 def test_one_view_beside_fixed_ones_is_the_joint_problem_with_these_fixed():
