@@ -14,8 +14,8 @@ from mvica.meg._report_page import add_figure, add_html
 from mvica.meg.dipoles import fit_dipoles
 from mvica.plotting.canvas import p_text
 from mvica.plotting.maps import common_maps
-from mvica.stability import split_half_correlations
 from mvica.timing_statistics import normalise_timing, regress
+from mvica.uncertainty import split_half_correlations
 
 LEAST_SPLIT = 4  # views, for halves of two
 MAX_ROWS, MAX_COLUMNS = 6, 10  # subjects and sources in a grid of maps

@@ -1,7 +1,8 @@
 """Components found twice: in two halves of the samples, or in two halves of the views."""
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
+
+from mvica.metrics import match_sources
 
 BLOCKS = 10  # of the samples, dealt to the two halves
 NULL_SHIFTS = 99
@@ -9,10 +10,7 @@ NULL_SHIFTS = 99
 
 def matched_correlations(S, T):
     """Absolute correlations (p,) of sources (n, p) matched one by one, decreasing."""
-    p = S.shape[1]
-    correlations = np.abs(np.corrcoef(S.T, T.T)[:p, p:])
-    rows, columns = linear_sum_assignment(-correlations)
-    return np.sort(correlations[rows, columns])[::-1]
+    return np.sort(match_sources(S, T).correlations)[::-1]
 
 
 def halves_of_samples(n_samples, rng):

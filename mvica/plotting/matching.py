@@ -36,7 +36,7 @@ def plot_stability(correlations, *, names=None, threshold=0.8, ax=None, show=Fal
 
     See Also
     --------
-    mvica.stability.split_half_correlations : Such numbers, from the sources of the views.
+    mvica.uncertainty.split_half_correlations : Such numbers, from the sources of the views.
 
     Examples
     --------

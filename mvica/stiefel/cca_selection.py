@@ -12,6 +12,7 @@ from mvica._validation import check_views, validate_views
 from mvica.stiefel.cca_problem import Settings
 from mvica.stiefel.cca_solve import whitened_samples
 from mvica.stiefel.streams import ArrayRows
+from mvica.uncertainty.multiplicity import holm
 from mvica.views import MultiViewData
 
 __all__ = [
@@ -132,32 +133,9 @@ def correlation_test(
         row[:] = [np.linalg.norm(K[k:, k:], 2) for k in range(p)]
     exceeded = np.sum(shuffled >= s[:p], axis=0)
     p_values = (exceeded + 1) / (n_shuffles + 1)
-    return CorrelationTest(s[:p], p_values, holm(p_values), shuffled)
-
-
-def holm(p_values):
-    """P-values adjusted for their number by Holm's method, in the order given and increasing.
-
-    Parameters
-    ----------
-    p_values : ndarray of shape (n_tests,)
-        P-values of tests that are nested: one is only of interest if those before reject.
-
-    Returns
-    -------
-    adjusted : ndarray of shape (n_tests,)
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> holm(np.array([0.01, 0.02, 0.5]))
-    array([0.03, 0.04, 0.5 ])
-    """
-    order = np.argsort(p_values, kind="stable")
-    factors = len(p_values) - np.arange(len(p_values))
-    adjusted = np.empty(len(p_values))
-    adjusted[order] = np.minimum(np.maximum.accumulate(factors * p_values[order]), 1.0)
-    return np.maximum.accumulate(adjusted)
+    # Nested tests: one is only of interest if those before reject.
+    corrected = np.maximum.accumulate(holm(p_values))
+    return CorrelationTest(s[:p], p_values, corrected, shuffled)
 
 
 def _orders(n, n_shuffles, shuffle, rng):

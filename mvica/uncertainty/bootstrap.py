@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from numbers import Integral
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from mvica._validation import validate_views
+from mvica.metrics import match_sources
 from mvica.parallel import map_fits
 from mvica.uncertainty.replicates import Replicates
 from mvica.uncertainty.resampling import half_of_views, row_sampler
@@ -109,28 +109,6 @@ def bootstrap(
     return _gathered(estimator, refit, resample, found)
 
 
-def match(reference, S):
-    """Match the columns of S (n, p) with those of a reference, by absolute correlation.
-
-    Parameters
-    ----------
-    reference, S : ndarray of shape (n, p)
-
-    Returns
-    -------
-    order : ndarray of shape (p,)
-        Column of S for each column of the reference.
-    signs : ndarray of shape (p,)
-        Signs that make the correlations positive.
-    correlations : ndarray of shape (p,)
-        Absolute correlations of the pairs.
-    """
-    p = reference.shape[1]
-    R = np.corrcoef(reference.T, S.T)[:p, p:]
-    rows, order = linear_sum_assignment(-np.abs(R))
-    return order, np.sign(R[rows, order]), np.abs(R[rows, order])
-
-
 @dataclass
 class _Refit:
     """Fit one replicate from its seed, and match it to the fit to all data."""
@@ -149,7 +127,7 @@ class _Refit:
             warnings.simplefilter("ignore")  # non-converged fits are counted instead
             estimator.fit(drawn)
         S = estimator.transform([self.views[v] for v in present])
-        order, signs, correlations = match(self.reference, S)
+        order, signs, correlations = match_sources(S, self.reference)
         values = {name: getattr(estimator, name)[:, order] for name in self.names}
         values["mixing_"] = [A[:, order] * signs for A in estimator.mixing_]
         values["sources_"] = (S[:, order] * signs).astype(np.float32)

@@ -10,8 +10,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from mvica._validation import validate_views
+from mvica.metrics import match_sources
 from mvica.model_selection.splitters import BlockKFold
-from mvica.uncertainty.bootstrap import match
+from mvica.uncertainty.multiplicity import holm
 
 FEWEST_VIEWS = 2
 
@@ -98,24 +99,6 @@ def shared_components_test(estimator, X, *, cv=5, n_shifts=199, random_state=Non
     return SharedComponentsTest(agreement, p_values, holm(of_components))
 
 
-def holm(p_values):
-    """Correct p values (k,) for their number, by Holm's step-down rule.
-
-    Parameters
-    ----------
-    p_values : ndarray of shape (k,)
-
-    Returns
-    -------
-    corrected : ndarray of shape (k,)
-    """
-    order = np.argsort(p_values)
-    factors = len(p_values) - np.arange(len(p_values))
-    corrected = np.empty(len(p_values))
-    corrected[order] = np.minimum(np.maximum.accumulate(factors * p_values[order]), 1)
-    return corrected
-
-
 def _held_out_sources(estimator, views, splitter):
     """Compute sources (m, p, n) of the views, each block by a fit to the others, of unit norm."""
     base = clone(estimator).set_params(
@@ -129,7 +112,7 @@ def _held_out_sources(estimator, views, splitter):
             # Components that are not shared keep fits from converging: the test is to show it.
             warnings.simplefilter("ignore")
             fit.fit([X[train] for X in views])
-        order, signs, _ = match(reference, fit.transform(views))
+        order, signs, _ = match_sources(fit.transform(views), reference)
         for v, S in enumerate(fit.transform_views([X[test] for X in views])):
             Y[v][:, test] = (S[:, order] * signs).T
     Y -= Y.mean(axis=2, keepdims=True)

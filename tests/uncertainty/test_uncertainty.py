@@ -5,18 +5,10 @@ import pytest
 
 from mvica import MVICAD, MultiViewICA, ShICAML
 from mvica.datasets import make_multiview_ica, make_mvicad, make_shica
+from mvica.metrics import match_sources
 from mvica.uncertainty import bootstrap, shared_components_test
-from mvica.uncertainty.bootstrap import match
+from mvica.uncertainty.multiplicity import holm
 from mvica.uncertainty.resampling import half_of_views, row_sampler
-from mvica.uncertainty.shared_components import holm
-
-
-def test_matching_undoes_order_and_sign():
-    S = np.random.default_rng(0).standard_normal((100, 4))
-    order, signs, correlations = match(S, S[:, [2, 0, 3, 1]] * [1, -1, 1, -1])
-    np.testing.assert_array_equal(order, [1, 3, 0, 2])
-    np.testing.assert_array_equal(signs, [-1, -1, 1, 1])
-    np.testing.assert_allclose(correlations, 1)
 
 
 def test_a_component_that_views_do_not_share_is_not_stable():
@@ -46,7 +38,7 @@ def test_bands_of_shared_sources_cover_the_sources():
         "sources_", 0.9
     )
     S = data.sources / data.sources.std(axis=0)
-    order, signs, _ = match(model.sources_, S)
+    order, signs, _ = match_sources(S, model.sources_)
     scale = model.sources_.std(axis=0)
     S = S[:, order] * signs * scale
     covered = np.mean((low <= S) & (high >= S))
@@ -108,7 +100,7 @@ def test_shared_components_are_told_from_the_others():
     )
     model = MultiViewICA(4).fit(data.views)
     found = shared_components_test(model, data.views, random_state=0)
-    order, _, _ = match(data.sources, model.sources_)
+    order, _, _ = match_sources(model.sources_, data.sources)
     np.testing.assert_array_equal(np.sort(np.flatnonzero(found.shared())), np.sort(order[:2]))
 
 
@@ -120,7 +112,7 @@ def test_view_that_lacks_a_component_is_named():
     views[3] = S @ rng.standard_normal((2, 2)).T
     model = ShICAML(2).fit(views)
     found = shared_components_test(model, views, random_state=0)
-    order, _, _ = match(data.sources, model.sources_)
+    order, _, _ = match_sources(model.sources_, data.sources)
     assert found.p_values[3, order[1]] > 0.05
     assert np.all(np.delete(found.p_values, 3, axis=0) <= 0.01)
 
@@ -136,7 +128,7 @@ def test_nominal_90_percent_intervals_cover_85_to_95():
     for seed in range(40):
         data, target = _draw(seed, 1000), _draw(seed, 60000)
         model, truth = (ShICAML().fit(d.views) for d in (data, target))
-        order, signs, _ = match(model.transform(data.views), truth.transform(data.views))
+        order, signs, _ = match_sources(truth.transform(data.views), model.transform(data.views))
         result = bootstrap(model, data.views, 80, random_state=seed)
         values = {
             "mixing_": [A[:, order] * signs for A in truth.mixing_],

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mvica.stability import split_half_correlations
+from mvica.uncertainty import split_half_correlations
 
 
 def test_a_split_is_the_correlation_of_two_means():

@@ -32,7 +32,7 @@ def split_half_correlations(view_sources, n_draws=50, *, random_state=0):
     Examples
     --------
     >>> import numpy as np
-    >>> from mvica.stability import split_half_correlations
+    >>> from mvica.uncertainty import split_half_correlations
     >>> rng = np.random.default_rng(0)
     >>> S = rng.laplace(size=(500, 2))
     >>> Y = [S + 0.1 * rng.normal(size=S.shape) for _ in range(6)]
