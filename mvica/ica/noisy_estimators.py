@@ -74,10 +74,11 @@ class ShICAML(_Likelihood):
         share, whatever its variance.
     density : {"heavy", "paper", "gaussian", "sub", "adaptive"} or Mixture, default="heavy"
         Source density, a mixture of Gaussians of unit variance. "heavy" has four of them and heavy
-        tails: right for sparse sources, a few percent less exact for normal ones; "paper" the two of the paper,
-        closer to normal; "gaussian" is normal and needs covariances only; "sub" has two peaks, for
-        sub-Gaussian sources (uniform-like, oscillating); "adaptive" learns the weights of six for
-        every component, which suits sources of all kinds together; or give a mixture of your own.
+        tails: right for sparse sources, a few percent less exact for normal ones; "paper" the two
+        of the paper, closer to normal; "gaussian" is normal and needs covariances only; "sub" has
+        two peaks, for sub-Gaussian sources (uniform-like, oscillating); "adaptive" learns the
+        weights of six for every component, which suits sources of all kinds together; or give a
+        mixture of your own.
     init : {"auto", "shica_j", "ica", "mvica"} or list of ndarray, default="auto"
         Start: `ShICAJ`, good where noise levels differ; one ICA of the signals that the views
         share, good where sources are far from normal; `MultiViewICA`; "auto" runs two iterations
@@ -247,10 +248,11 @@ class AVICA(_Likelihood):
         unit variance on average.
     density : {"heavy", "paper", "gaussian", "sub", "adaptive"} or Mixture, default="heavy"
         Source density, a mixture of Gaussians of unit variance. "heavy" has four of them and heavy
-        tails: right for sparse sources, a few percent less exact for normal ones; "paper" the two of the paper,
-        closer to normal; "gaussian" is normal and needs covariances only; "sub" has two peaks, for
-        sub-Gaussian sources (uniform-like, oscillating); "adaptive" learns the weights of six for
-        every component, which suits sources of all kinds together; or give a mixture of your own.
+        tails: right for sparse sources, a few percent less exact for normal ones; "paper" the two
+        of the paper, closer to normal; "gaussian" is normal and needs covariances only; "sub" has
+        two peaks, for sub-Gaussian sources (uniform-like, oscillating); "adaptive" learns the
+        weights of six for every component, which suits sources of all kinds together; or give a
+        mixture of your own.
     init : {"auto", "shica_j", "ica", "mvica"} or list of ndarray, default="ica"
         Start: `ShICAJ`, good where noise levels differ; one ICA of the signals that the views
         share, good where sources are far from normal; `MultiViewICA`; "auto" runs two iterations

@@ -63,26 +63,29 @@ def test_reaches_the_published_accuracy(scenario):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("scenario", "n", "most"),
+    ("scenario", "n", "reference", "most"),
     [
-        ("gauss", 100, 0.021),
-        ("gauss", 464, 0.0071),
-        ("gauss", 2154, 0.0009),
-        ("laplace", 100, 0.2),
-        ("laplace", 464, 0.012),
-        ("laplace", 2154, 0.0023),
-        ("half", 100, 0.035),
-        ("half", 464, 0.0075),
-        ("half", 2154, 0.0017),
+        ("gauss", 100, 0.019, 0.021),
+        ("gauss", 464, 0.00615, 0.0071),
+        ("gauss", 2154, 0.00055, 0.0009),
+        ("laplace", 100, 0.56, 0.2),
+        ("laplace", 464, 0.022, 0.012),
+        ("laplace", 2154, 0.00227, 0.0023),
+        ("half", 100, 0.043, 0.035),
+        ("half", 464, 0.00752, 0.0075),
+        ("half", 2154, 0.00163, 0.0017),
     ],
 )
-def test_grid_of_the_paper(scenario, n, most):
-    """Reference package, five seeds: .019 .0062 .0006; .56 .022 .0023; .043 .0075 .0016."""
+def test_grid_of_the_paper(scenario, n, reference, most):
+    """Heavy tails cost normal sources some accuracy; learned densities match the reference."""
     distances = []
     for seed in range(5):
         data = make_shica(scenario, n_samples=n, random_state=seed)
-        distances.append(amari_distance(fit(data.views).components_, data.mixings))
-    assert np.median(distances) < most
+        models = fit(data.views), fit(data.views, density="adaptive")
+        distances.append([amari_distance(model.components_, data.mixings) for model in models])
+    heavy, adaptive = np.median(distances, axis=0)
+    assert heavy < most
+    assert adaptive < 1.1 * reference
 
 
 def test_gaussian_likelihood_improves_on_joint_diagonalisation():
@@ -224,7 +227,7 @@ def test_posterior_means_beat_weighted_and_plain_means():
         assert found[2] < 1.02 * found[1]
         if scenario != "laplace":
             assert found[1] < found[0]
-        assert found[2] < 1.15 * figures[2]
+        assert found[2] < 1.1 * figures[2]
 
 
 def test_posterior_variance_is_the_error():
