@@ -207,11 +207,12 @@ class CamCAN:
         Returns
         -------
         epochs : mne.Epochs
+            Loaded.
         """
         if self.kind == "epochs":
             if settings:
                 raise ValueError(f"kind='epochs' is cut already: {sorted(settings)} do not apply.")
-            return self.read(i)
+            return self.read(i).load_data()
         from mvica.meg.camcan import camcan_epochs
 
         return camcan_epochs(self.read(i), self.events(i), **settings)

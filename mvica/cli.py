@@ -4,6 +4,7 @@ import argparse
 import shlex
 import signal
 import sys
+import warnings
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 from mvica._result_folder import OutputError, result_folder
 from mvica._version import __version__
 from mvica.causal.options import EPILOG, SUMMARY, add_options, estimator_of
+from mvica.meg import camcan_command
 
 METHODS = {"multiview_ica": "MultiViewICA", "permica": "PermICA", "groupica": "GroupICA"}
 DEFAULT_COMPONENTS = 20
@@ -122,7 +124,16 @@ def _parser():
     causal.add_argument("-o", "--output", required=True, metavar="OUT", help="folder to write")
     _add_reading_options(causal.add_argument_group("reading"))
     add_options(causal.add_argument_group("causal discovery"))
-    for command in (fit, demo, causal):
+    camcan = commands.add_parser(
+        "camcan",
+        help="run a published analysis on a copy of the Cam-CAN MEG data",
+        description=camcan_command.SUMMARY,
+        epilog=camcan_command.EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    camcan.set_defaults(run=_run_camcan)
+    camcan_command.add_options(camcan)
+    for command in (fit, demo, causal, camcan):
         command.add_argument(
             "--force", action="store_true", help="replace OUT if it holds a former result"
         )
@@ -272,6 +283,27 @@ def _run_demo(options, signals):
         print(f"{study!r}")
         _say(options, "writing")
         print(_demo.write_demo(study, group, folder))
+
+
+def _run_camcan(options, signals):
+    _need_matplotlib()
+    if find_spec("mne") is None:
+        raise CommandError('Cam-CAN recordings need MNE-Python: pip install "mvica[meg]"')
+    with result_folder(options.output, force=options.force) as folder:
+        _say(options, "reading and fitting")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", UserWarning)
+            try:
+                lines = camcan_command.run(options, folder)
+            except (ValueError, FileNotFoundError, ImportError) as error:
+                raise CommandError(str(error)) from error
+        if signals:
+            raise KeyboardInterrupt
+        for warning in caught:
+            if issubclass(warning.category, UserWarning):
+                print(f"mvica: warning: {_one_line(warning.message)}", file=sys.stderr)
+        for line in lines:
+            print(_one_line(line))
 
 
 def _write_results(options, recordings, folder, signals, *, recipe):
