@@ -70,11 +70,19 @@ def minimise(C, weights, start, criterion, *, tol=1e-6, max_iter=1000, memory=10
 
 
 @njit(**_JIT)
+def _phi(w, d, criterion):
+    """Weigh a product with a matrix in the gradient, by the diagonal of that matrix."""
+    if criterion == FROBENIUS:
+        return -2.0 * w * d
+    return w * d if criterion == LEAST_SQUARES else w / d
+
+
+@njit(**_JIT)
 def sweep(C, w, B, criterion, d, V):
     """Fill the diagonals ``d_ka = b_a^T C_k b_a`` and the rows ``v_a = sum_k phi_ka C_k b_a``.
 
-    ``phi`` is the derivative of the criterion: ``w/d`` for the likelihoods, ``-2 w d`` for the
-    Frobenius criterion; least squares uses ``w d``.
+    ``phi`` is ``w/d`` for the likelihoods, ``-2 w d`` for the Frobenius criterion and ``w d`` for
+    least squares.
     """
     K, p = d.shape
     rows = C.reshape(K * p, p)
@@ -100,12 +108,7 @@ def sweep(C, w, B, criterion, d, V):
                 for a in range(p):
                     dk[a] += BT[i, a] * products[offset + i, a]
             for a in range(p):
-                if criterion == FROBENIUS:
-                    phi[a] = -2.0 * w[k] * dk[a]
-                elif criterion == LEAST_SQUARES:
-                    phi[a] = w[k] * dk[a]
-                else:
-                    phi[a] = w[k] / dk[a]
+                phi[a] = _phi(w[k], dk[a], criterion)
             for i in range(p):
                 for a in range(p):
                     VT[i, a] += products[offset + i, a] * phi[a]
@@ -142,12 +145,7 @@ def sweep_packed(packed, w, B, criterion, d, V):
     phi = np.empty((K, p))
     for k in range(K):
         for a in range(p):
-            if criterion == FROBENIUS:
-                phi[k, a] = -2.0 * w[k] * d[k, a]
-            elif criterion == LEAST_SQUARES:
-                phi[k, a] = w[k] * d[k, a]
-            else:
-                phi[k, a] = w[k] / d[k, a]
+            phi[k, a] = _phi(w[k], d[k, a], criterion)
     combinations = np.dot(phi.T, packed)
     V[:] = 0.0
     for a in range(p):

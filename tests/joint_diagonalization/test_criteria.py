@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.linalg import expm
 
+from mvica.joint_diagonalization import joint_diagonalize, make_matrix_set
 from mvica.joint_diagonalization import quasi_newton as qn
 from mvica.joint_diagonalization.criteria import (
     frobenius,
@@ -17,6 +18,7 @@ from mvica.joint_diagonalization.criteria import (
     separability,
     typical_separability,
 )
+from mvica.joint_diagonalization.kernels import shared_rotation, unit_determinants
 
 K, P = 7, 5
 
@@ -97,6 +99,58 @@ def test_compiled_sweep_equals_the_naive_evaluation(problem, criterion):
         expected = rotation_gradient(D, weights) / 2
     assert compiled == pytest.approx(value, rel=1e-12)
     np.testing.assert_allclose(qn.gradient(V, B, criterion), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("criterion", [qn.LIKELIHOOD, qn.FROBENIUS, qn.LEAST_SQUARES])
+@pytest.mark.parametrize("p", [1, 2, 5, 20])
+def test_packed_matrices_give_the_same_sweep(p, criterion):
+    rng = np.random.default_rng(0)
+    R = rng.standard_normal((30, p, 2 * p))
+    C, B, w = R @ R.transpose(0, 2, 1), rng.standard_normal((p, p)), rng.dirichlet(np.ones(30))
+    d, V, same_d, same_V = (np.empty(shape) for shape in 2 * ((30, p), (p, p)))
+    qn.sweep(C, w, B, criterion, d, V)
+    qn.sweep_packed(qn.pack(C), w, B, criterion, same_d, same_V)
+    np.testing.assert_allclose(same_d, d, rtol=1e-12)
+    np.testing.assert_allclose(same_V, V, rtol=0, atol=1e-12 * np.abs(V).max())
+
+
+def test_minima_on_both_sides_of_the_size_where_packing_ends():
+    for p in (qn._PACKED, qn._PACKED + 1):
+        C = make_matrix_set(p + 10, p, noise=0.1, random_state=0).matrices
+        fast = joint_diagonalize(C, tol=1e-8)
+        pairwise = joint_diagonalize(C, "pham", tol=1e-8, init=fast.x)
+        assert pairwise.objective == pytest.approx(fast.objective, abs=1e-10)
+
+
+@pytest.mark.parametrize("n_matrices", [1, 7, 8, 9, 33, 70])
+def test_matrices_are_scaled_to_unit_determinants(n_matrices):
+    rng = np.random.default_rng(0)
+    R = rng.standard_normal((n_matrices, 4, 6))
+    C = np.exp(rng.normal(0, 5, n_matrices))[:, None, None] * (R @ R.transpose(0, 2, 1))
+    bad = n_matrices // 2
+    C[bad] -= 2 * np.linalg.eigvalsh(C[bad])[1] * np.eye(4)  # two negative eigenvalues
+    scaled = C.copy()
+    scales, shares = unit_determinants(scaled)
+    good = np.arange(n_matrices) != bad
+    assert shares[bad] == 0
+    assert np.array_equal(scaled[bad], C[bad])
+    assert np.all(shares[good] > 0)
+    np.testing.assert_allclose(np.linalg.slogdet(scaled[good])[1], 0, atol=1e-12)
+    np.testing.assert_allclose(scaled * scales[:, None, None], C, rtol=1e-12)
+
+
+def test_first_rotation_diagonalises_two_combinations():
+    C = make_matrix_set(9, 4, noise=0.3, random_state=0).matrices
+    w, mixed = np.full(9, 1 / 9), np.random.default_rng(0).standard_normal(9)
+    B = shared_rotation(C, w, mixed, 0)
+    np.testing.assert_allclose(B @ C.mean(axis=0) @ B.T, np.eye(4), atol=1e-12)
+    D = B @ np.tensordot(w * mixed, C, 1) @ B.T
+    np.testing.assert_allclose(D, np.diag(np.diag(D)), atol=1e-12)
+    B = shared_rotation(C, w, mixed, 50)  # the power method has settled: singular vectors
+    deviations = (C - C.mean(axis=0)).reshape(9, -1)
+    leading = np.linalg.svd(deviations)[2][0].reshape(4, 4)
+    D = B @ leading @ B.T
+    np.testing.assert_allclose(D, np.diag(np.diag(D)), atol=1e-6)
 
 
 @pytest.mark.parametrize("p", [1, 3, 101, 160, 210])
