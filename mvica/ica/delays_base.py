@@ -30,7 +30,7 @@ from mvica.reduction.reduce import reduce_views, stack_reduced
 from mvica.views import MultiViewData
 
 SAMPLES_PER_DIRECTION = 20  # fewer, and noise predicts the sources at some lag
-BANDWIDTH = 10  # samples over which residuals are taken for correlated, besides the smoothing
+BANDWIDTH = 5  # samples over which residuals are taken for correlated, besides the smoothing
 MANY = 0.1  # share of timings at their bounds that is worth a warning
 
 TIMING_CONSTRAINTS = {

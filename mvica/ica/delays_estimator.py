@@ -54,8 +54,9 @@ class MVICAD(TimedICABase):
         Whose time is the shared one: "mean" makes the mean delay over views zero (within half a
         sample for whole delays); an index the delay of that view.
     init : {"match", "permica"} or tuple (components, delays), default="match"
-        Start: "match" regresses the sources of one view on all other views at all lags; "permica"
-        matches the sources of one ICA a view at all lags; or `components_` and `delays_` of a fit.
+        Start: "match" takes the sources of a few views that the others predict best, and finds
+        them in all views at all lags; "permica" matches the sources of one ICA a view at all lags;
+        or `components_` and `delays_` of a fit.
     max_iter : int, default=1000
         Most iterations of the solver, all rounds of delays together.
     tol : float, default=1e-5

@@ -16,7 +16,7 @@ from mvica.ica.stacked import StackedViews
 from mvica.parallel import map_views
 
 JUDGES = 10  # views that the first reference is chosen by
-FIRST_VIEWS = 5  # views whose sources are compared by how well the others predict them
+FIRST_VIEWS, FIRST_DILATED = 10, 5  # views whose sources are compared; dilations take longer
 FAR = 2.0  # samples off, or
 GAIN = 0.8  # of the unexplained power that the other source must leave at most
 UNLIKE = 0.7  # correlation below which a source is another one
@@ -32,13 +32,13 @@ def find_start(views, search, init, rng, number=0, n_jobs=None):
     search : Search
         Timings tried.
     init : {"match", "permica"}
-        Regress the sources of one view on all others at all timings, or match the sources of one
-        ICA a view.
+        Regress the sources of a few views on all others at all timings, or match the sources of
+        one ICA a view.
     rng : RandomState
-        Draws the reference views of all starts but the first.
+        Draws the views that all starts but the first take sources of.
     number : int, default=0
-        Number of the start: the first compares evenly spaced reference views, others take a random
-        one.
+        Number of the start: the first compares the sources of evenly spaced views, others those of
+        random ones.
     n_jobs : int, default=None
         Threads for the ICAs.
 
@@ -48,10 +48,11 @@ def find_start(views, search, init, rng, number=0, n_jobs=None):
         The one that predicts the reference sources best.
     """
     m = views.n_views
+    count = min(m, FIRST_VIEWS if len(search.dilations) == 1 else FIRST_DILATED)
     if number == 0:
-        candidates = np.unique(np.linspace(0, m - 1, min(m, FIRST_VIEWS)).astype(int))
+        candidates = np.unique(np.linspace(0, m - 1, count).astype(int))
     else:
-        candidates = rng.permutation(m)[:FIRST_VIEWS]
+        candidates = rng.permutation(m)[:count]
     if init == "permica":
         V = np.stack(map_views(lambda v: _ica(views, v), range(m), n_jobs))
         unmixings, settings = V[candidates], {"V": V}

@@ -74,8 +74,9 @@ class MVICAD2(TimedICABase):
         Whose clock is the shared one: "mean" makes the mean over views of the delays 0 and of the
         dilations 1; an index those of that view.
     init : {"match", "permica"} or tuple (components, delays, dilations), default="match"
-        Start: "match" regresses the sources of one view on all other views at all lags and
-        dilations; "permica" matches the sources of one ICA a view; or a fit to be continued.
+        Start: "match" takes the sources of a few views that the others predict best, and finds
+        them in all views at all lags and dilations; "permica" matches the sources of one ICA a
+        view; or a fit to be continued.
     max_iter : int, default=1000
         Most iterations of each descent.
     tol : float, default=0.02

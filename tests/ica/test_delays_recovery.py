@@ -15,8 +15,8 @@ SEEDS = range(10)
 REACHED = {
     "d_mid": (6e-4, 0.0, 0.0),
     "d_meg": (8.6e-3, 0.5, 0.0),
-    "dd_small": (1.2e-4, 0.1, 3e-4),
-    "dd_p5": (2.2e-4, 0.15, 5.8e-4),
+    "dd_small": (1.2e-4, 0.045, 3e-4),
+    "dd_p5": (2.2e-4, 0.071, 5.8e-4),
     "dd_exact": (1e-5, 0.05, 4e-4),
     "dd_meg": (5e-3, 0.27, 1.3e-3),
     "dd_p7": (0.012, 0.2, 1e-3),  # published Amari .012, .048 and .011
@@ -80,12 +80,13 @@ def test_nothing_is_lost_without_timing(noise_std):
     assert dilated < 1.05 * plain
 
 
-def test_intervals_cover_the_truth():
+@pytest.mark.parametrize("noise_std", [0.03, 0.1, 0.3])
+def test_intervals_cover_the_truth(noise_std):
     inside = []
     for seed in SEEDS:
         data = make_mvicad2(
             8, 400, 3, n_epochs=6, max_delay=12, max_dilation=1.1, onset=60, exact=True,
-            noise_std=0.1, random_state=100 + seed,
+            noise_std=noise_std, random_state=100 + seed,
         )  # fmt: skip
         model = MVICAD2(max_delay=12, max_dilation=1.1, onset=60, epochs=6, random_state=0)
         model.fit(data.views)
@@ -131,7 +132,35 @@ def test_slopes_over_age_are_recovered():
     assert found == pytest.approx(slopes[1], rel=0.1)
 
 
+def test_calibrated_test_is_right_at_high_noise():
+    """Of groups without timing, the plain test finds timing in most; the calibrated one in few."""
+    p_values = []
+    for seed in SEEDS:
+        data = make_mvicad2(
+            5, 400, 2, n_epochs=4, max_delay=0, max_dilation=1, onset=60, exact=True, noise_std=1.0,
+            random_state=700 + seed,
+        )  # fmt: skip
+        model = MVICAD2(max_delay=12, max_dilation=1.1, onset=60, epochs=4, random_state=0)
+        test = model.fit(data.views).test_timing(data.views, n_draws=19, random_state=0)
+        p_values.append([model.timing_test_.p_value, test.p_value])
+    plain, calibrated = np.transpose(p_values)
+    assert np.mean(plain < 0.01) > 0.5
+    assert np.mean(calibrated <= 0.05) <= 0.2
+    assert np.median(calibrated) > 0.2
+
+
 def test_many_views():
     data = make_mvicad(100, 701, 10, n_epochs=2, max_delay=20, noise_std=0.1, random_state=0)
     model = MVICAD(max_delay=20, epochs=2, random_state=0).fit(data.views)
     assert errors(model, data)[2] > 0.99
+
+
+def test_many_dilated_views_reach_the_optimum_near_the_truth():
+    data = make_mvicad2(100, 701, 10, n_epochs=2, onset=200, noise_std=0.01, random_state=0)
+    settings = {"max_delay": 30, "max_dilation": 1.15, "epochs": 2, "onset": 200}
+    model = MVICAD2(**settings, random_state=0).fit(data.views)
+    truth = ([np.linalg.inv(A) for A in data.mixings], data.delays, data.dilations)
+    best = MVICAD2(**settings, init=truth).fit(data.views)
+    assert model.converged_
+    assert model.objective_ < best.objective_ + 0.1
+    assert amari_distance(model.components_, data.mixings) < 1e-3

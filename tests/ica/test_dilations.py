@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from mvica import MVICAD2, MultiViewICA
+from mvica import MVICAD2, MultiViewICA, load, save
 from mvica.datasets import make_mvicad2
 from mvica.ica.warps import centre_clock, latencies
 from mvica.metrics import amari_distance, match_sources
@@ -229,6 +229,22 @@ def test_transform_and_inverse(exact, fitted):
     for X_v, Y_v in zip(exact.views, X.views, strict=True):
         assert np.corrcoef(X_v.ravel(), Y_v.ravel())[0, 1] > 0.985
     np.testing.assert_allclose(fitted.agreement_[:, 0] > 0.97, True)
+
+
+def test_saved_model_keeps_the_timing_of_unequal_epochs(exact, tmp_path):
+    views = [X[:1500] for X in exact.views]
+    model = MVICAD2(**{**SETTINGS, "epochs": (400, 400, 400, 300)}).fit(views)
+    save(model, tmp_path / "model")
+    loaded = load(tmp_path / "model")
+    S = model.transform(views)
+    np.testing.assert_array_equal(loaded.transform(views), S)
+    aligned = loaded.transform_views(views, aligned=True)
+    np.testing.assert_allclose(np.mean(aligned, axis=0), S, atol=1e-12)
+    for X, Y in zip(loaded.inverse_transform(S).views, views, strict=True):
+        assert np.linalg.norm(X - Y) < 0.2 * np.linalg.norm(Y)
+    with pytest.raises(ValueError, match="their sum"):
+        loaded.transform([X[:400] for X in views])
+    assert loaded.timing_test_.statistic == model.timing_test_.statistic
 
 
 def test_reference_view(exact, fitted):
