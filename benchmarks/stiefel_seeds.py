@@ -24,7 +24,7 @@ class Workload:
     n_samples: int
     n_features: int
     condition: float
-    n_epochs: int = 3
+    n_epochs: int = 5
     batch_size: int | None = None
     degrees: int | None = None
 

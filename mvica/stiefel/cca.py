@@ -55,7 +55,7 @@ class CCA(CanonicalAnalysis):
         correlations changes relatively by less than it twice in a row.
     max_passes : int, default=100
         Largest number of passes of "lobpcg" over the data.
-    n_epochs : int, default=3
+    n_epochs : int, default=5
         Passes of "landing" over the data.
     batch_size : int, default=None
         Rows of a batch of "landing". None takes twice the number of features, at least 256, and
@@ -192,7 +192,7 @@ class CCA(CanonicalAnalysis):
         scale=False,
         tol=1e-5,
         max_passes=100,
-        n_epochs=3,
+        n_epochs=5,
         batch_size=None,
         oversampling=3,
         warm_start=False,

@@ -38,7 +38,7 @@ class Settings:
     random_state: object
     tol: float = 1e-5
     max_iter: int = 100
-    n_epochs: int = 3
+    n_epochs: int = 5
     batch_size: int | None = None
     oversampling: int = 3
     start: list | None = None
