@@ -1,6 +1,7 @@
 """The study of `mvica demo`: a simulated MEG group, fitted with delays, next to the truth."""
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mvica.metrics import match_sources
 
@@ -8,6 +9,7 @@ N_SUBJECTS = 20
 N_COMPONENTS = 12  # some more than the eight sources, for what subjects share besides
 N_PRINCIPAL = 60  # of each subject's 306 channels
 MAX_DELAY = 12  # samples at 500 Hz
+ONE_THREAD = threadpool_limits.wrap(limits=1, user_api="blas")  # matrices are small: more is slower
 CLEAR = 0.9  # correlation with a true source above which it counts as found
 
 RECIPE = f"""\
@@ -21,6 +23,7 @@ group = MEGGroup(model, picks="meg", n_components={N_PRINCIPAL}).fit(study.data)
 group.report("report.html", ages=study.ages)"""
 
 
+@ONE_THREAD
 def fit_demo(random_state=0, verbose=0):
     """Simulate the group of the demonstration and fit it.
 
@@ -81,6 +84,7 @@ def recovery(study, group):
     return header, rows
 
 
+@ONE_THREAD
 def write_demo(study, group, folder):
     """Write the report, the model and the tables of the demonstration.
 
