@@ -1,6 +1,7 @@
 """Find, check and download public data."""
 
-from mvica.data_fetchers.camcan import CamCAN, fetch_camcan
+from mvica.data_fetchers.camcan import fetch_camcan
+from mvica.data_fetchers.camcan_record import CamCAN
 from mvica.data_fetchers.download import DatasetNotFound, data_home, fetch_file, unpack_tar
 from mvica.data_fetchers.fake_camcan import FakeCamCAN, make_fake_camcan
 from mvica.data_fetchers.hcp_rest import load_hcp_rest
