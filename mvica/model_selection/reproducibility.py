@@ -3,6 +3,7 @@
 import numpy as np
 
 from mvica.metrics import match_sources
+from mvica.reduction.chance import distinct_shifts
 
 BLOCKS = 10  # of the samples, dealt to the two halves
 NULL_SHIFTS = 99
@@ -29,9 +30,8 @@ def halves_of_views(n_views, rng):
 
 def shifted_views(views, rng):
     """Move each view circularly in time, no two alike: nothing is shared any more."""
-    n, m = len(views[0]), len(views)
-    slots = rng.permutation(m) + rng.uniform(0, 0.5, m)
-    return [np.roll(X, int(s * n / m), axis=0) for X, s in zip(views, slots, strict=True)]
+    shifts = distinct_shifts(rng, len(views), len(views[0]))
+    return [np.roll(X, shift, axis=0) for X, shift in zip(views, shifts, strict=True)]
 
 
 def chance_of_match(S, T, level, rng):

@@ -1,6 +1,5 @@
 """Choose the number of components, or the noise level, of an estimator for given views."""
 
-import warnings
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -10,6 +9,7 @@ from sklearn.utils import check_random_state
 
 from mvica._validation import check_views
 from mvica.model_selection.heldout import likelihood, reconstruction
+from mvica.model_selection.refits import fit_quietly, template
 from mvica.model_selection.reproducibility import (
     chance_of_match,
     halves_of_samples,
@@ -70,8 +70,9 @@ default="permutation"
     n_splits : int, default=10
         For "split_samples" and "split_views": number of random halvings.
     level : float, default=0.05
-        For "permutation", "split_samples" and "split_views": probability that a component that is
-        not shared is kept.
+        For "permutation" and "split_views": probability that a component that is not shared is
+        kept. With "split_samples" chance is the best match in `n_splits` halvings of views that
+        were moved in time.
     shuffle : {"shift", "permutation"}, default="shift"
         For "permutation": views moved circularly, right for time series, or samples permuted,
         right when they have no order.
@@ -120,7 +121,7 @@ default="permutation"
         raise ValueError(f"level={level!r}; expected a probability between 0 and 1.")
     if method == "permutation":
         return _by_permutation(views, values[-1], level, shuffle, random_state)
-    base = clone(estimator).set_params(output="shared", view_sizes=None)
+    base = template(estimator)
     if method in ("likelihood", "reconstruction"):
         return _by_cross_validation(
             base, "n_components", values, views, method, cv, n_jobs, verbose
@@ -177,7 +178,7 @@ def select_noise(estimator, X, noise=None, *, cv=5, n_jobs=None, verbose=0):
     values = np.logspace(-2, 2, 7) if noise is None else np.asarray(noise, dtype=float)
     if values.ndim != 1 or not len(values) or np.any(values <= 0) or np.any(np.diff(values) <= 0):
         raise ValueError(f"noise={noise!r}; expected increasing positive variances.")
-    base = clone(estimator).set_params(output="shared", view_sizes=None)
+    base = template(estimator)
     return _by_cross_validation(base, "noise", values, views, "likelihood", cv, n_jobs, verbose)
 
 
@@ -244,11 +245,12 @@ def _by_halves(base, views, method, n_splits, level, n_jobs, random_state, verbo
     if not isinstance(n_splits, Integral) or n_splits < 1:
         raise ValueError(f"n_splits={n_splits!r}; expected an int, at least 1.")
     seeds = check_random_state(random_state).randint(np.iinfo(np.int32).max, size=n_splits)
-    halving = (_HalvesOfViews if method == "split_views" else _HalvesOfSamples)(base, views, level)
+    of_views = method == "split_views"
+    halving = _HalvesOfViews(base, views, level) if of_views else _HalvesOfSamples(base, views)
     found = map_fits(halving, seeds, n_jobs=n_jobs, label="fit halves", verbose=verbose)
     scores = np.array([correlations for correlations, _, _ in found]).T
     levels = [chance for _, chance, _ in found]
-    threshold = float(np.median(levels) if method == "split_views" else np.max(levels))
+    threshold = float(np.median(levels) if of_views else np.max(levels))
     failures = sum(count for _, _, count in found)
     values = np.arange(1, len(scores) + 1)
     best = leading_above(scores, threshold)
@@ -268,7 +270,7 @@ class _Fold:
     def __call__(self, item):
         value, train, test = item
         estimator = clone(self.base).set_params(**{self.parameter: value})
-        converged = _fit_quietly(estimator, [X[train] for X in self.views])
+        converged = fit_quietly(estimator, [X[train] for X in self.views])
         if self.method == "likelihood":
             return likelihood(estimator, self.views, train, test), converged
         return reconstruction(estimator, self.views, test), converged
@@ -280,7 +282,6 @@ class _HalvesOfSamples:
 
     base: BaseEstimator
     views: list
-    level: float
 
     def __call__(self, seed):
         rng = check_random_state(seed)
@@ -293,7 +294,7 @@ class _HalvesOfSamples:
     def _match(self, views, halves):
         fits = [clone(self.base) for _ in halves]
         converged = [
-            _fit_quietly(fit, [X[rows] for X in views])
+            fit_quietly(fit, [X[rows] for X in views])
             for fit, rows in zip(fits, halves, strict=True)
         ]
         return matched_correlations(*(fit.transform(views) for fit in fits)), converged.count(False)
@@ -312,15 +313,7 @@ class _HalvesOfViews:
         sources, failures = [], 0
         for half in halves_of_views(len(self.views), rng):
             fit, views = clone(self.base), [self.views[v] for v in half]
-            failures += not _fit_quietly(fit, views)
+            failures += not fit_quietly(fit, views)
             sources.append(fit.transform(views))
         correlations = matched_correlations(*sources)
         return correlations, chance_of_match(*sources, self.level, rng), failures
-
-
-def _fit_quietly(estimator, views):
-    """Fit, and say whether it converged: warnings of many fits are counted, not shown."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        estimator.fit(views)
-    return bool(getattr(estimator, "converged_", True))

@@ -38,7 +38,7 @@ def chance_eigenvalues(views, pcas, gains, *, n_shuffles, shuffle, random_state)
         Increasing.
     """
     rng = check_random_state(random_state)
-    draw = _shifts if shuffle == "shift" else _permutations
+    draw = distinct_shifts if shuffle == "shift" else _permutations
     orders = [draw(rng, len(views), len(views[0])) for _ in range(n_shuffles)]
     scales = np.concatenate(gains)[:, None]
 
@@ -60,8 +60,11 @@ def count_above(moment, size, level, limit, random_state):
         p = min(2 * p, limit)
 
 
-def _shifts(rng, n_views, n_samples):
-    """Circular shifts, no two closer than half the mean distance: autocorrelation must not tell."""
+def distinct_shifts(rng, n_views, n_samples):
+    """Draw one circular shift a view, no two closer than half their mean distance.
+
+    So the autocorrelation of what views share does not tell.
+    """
     slots = rng.permutation(n_views) + rng.uniform(0, 0.5, n_views)
     return (slots * n_samples / n_views).astype(int)
 

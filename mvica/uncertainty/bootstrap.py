@@ -1,6 +1,5 @@
 """Refits to resampled samples or views, with their components matched."""
 
-import warnings
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -11,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mvica._validation import validate_views
 from mvica.metrics import match_sources
+from mvica.model_selection.refits import fit_quietly, template
 from mvica.parallel import map_fits
 from mvica.uncertainty.replicates import Replicates
 from mvica.uncertainty.resampling import half_of_views, row_sampler
@@ -120,33 +120,29 @@ class _Refit:
     names: tuple
 
     def __call__(self, seed):
-        rows, present, settings = self.draw(check_random_state(seed))
-        estimator = clone(self.base).set_params(**settings)
+        rows, present = self.draw(check_random_state(seed))
+        estimator = clone(self.base)
         drawn = [self.views[v] if rows is None else self.views[v][rows] for v in present]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # non-converged fits are counted instead
-            estimator.fit(drawn)
+        converged = fit_quietly(estimator, drawn)
         S = estimator.transform([self.views[v] for v in present])
         order, signs, correlations = match_sources(S, self.reference)
         values = {name: getattr(estimator, name)[:, order] for name in self.names}
         values["mixing_"] = [A[:, order] * signs for A in estimator.mixing_]
         values["sources_"] = (S[:, order] * signs).astype(np.float32)
-        return present, correlations, values, estimator.converged_
+        return present, correlations, values, converged
+
+
+def refit_template(estimator, views):
+    """Give an unfitted copy of a fitted estimator for refits, and its shared sources (n, p)."""
+    base = template(estimator, n_components=estimator.components_[0].shape[0])
+    Y = estimator.transform_views(views)
+    return base, estimator._shared_sources(Y, list(range(len(views))))
 
 
 def _prepared(estimator, views, draw):
-    """Return the refits of an estimator: for lists of views, giving shared sources."""
-    base = clone(estimator).set_params(
-        output="shared", view_sizes=None, n_components=estimator.components_[0].shape[0]
-    )
-    reference = _shared(estimator, views)
+    base, reference = refit_template(estimator, views)
     names = tuple(name for name in PER_VIEW if hasattr(estimator, name))
     return _Refit(base, views, reference, draw, names)
-
-
-def _shared(estimator, views):
-    Y = estimator.transform_views(views)
-    return estimator._shared_sources(Y, list(range(len(views))))
 
 
 def _of_samples(estimator, views, block, groups):
@@ -162,7 +158,7 @@ def _of_samples(estimator, views, block, groups):
             )
         groups = np.repeat(np.arange(len(lengths)), lengths)
     rows = row_sampler(n, block, groups)
-    return _prepared(estimator, views, lambda rng: (rows(rng), everyone, {}))
+    return _prepared(estimator, views, lambda rng: (rows(rng), everyone))
 
 
 def _of_views(estimator, views, block, groups):
@@ -170,7 +166,7 @@ def _of_views(estimator, views, block, groups):
         raise ValueError("block and groups draw samples: they need resample='samples'.")
     if len(views) < FEWEST_VIEWS:
         raise ValueError(f"There are {len(views)} views; halves of two take four or more.")
-    return _prepared(estimator, views, lambda rng: (None, half_of_views(len(views), rng), {}))
+    return _prepared(estimator, views, lambda rng: (None, half_of_views(len(views), rng)))
 
 
 def _gathered(estimator, refit, resample, found):
@@ -189,8 +185,8 @@ def _gathered(estimator, refit, resample, found):
             )
         for v, A in zip(present, values["mixing_"], strict=True):
             replicates["mixing_"][v][b] = A
-    correlations = np.array([found_b[1] for found_b in found])
-    failures = sum(not found_b[3] for found_b in found)
+    correlations = np.array([r for _, r, _, _ in found])
+    failures = sum(not converged for _, _, _, converged in found)
     return Replicates(resample, correlations, estimates, replicates, failures)
 
 

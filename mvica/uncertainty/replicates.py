@@ -83,12 +83,12 @@ class Replicates:
             for sign in (-1, 1)
         )
 
-    def plot(self, *, axes=None, show=False):
+    def plot(self, ax=None, *, show=False):
         """Draw the matched correlations of each component.
 
         Parameters
         ----------
-        axes : matplotlib Axes, default=None
+        ax : matplotlib Axes, default=None
             Where to draw. None makes a new figure, which stays out of `pyplot`.
         show : bool, default=False
             Show the figure in a window.
@@ -99,7 +99,7 @@ class Replicates:
         """
         from mvica.plotting import plot_stability
 
-        return plot_stability(self.correlations, ax=axes, show=show)
+        return plot_stability(self.correlations, ax=ax, show=show)
 
     def __repr__(self):
         low = self.stability.min()

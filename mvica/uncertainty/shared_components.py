@@ -1,6 +1,5 @@
 """Whether a component is truly shared: agreement of views on samples that no fit has seen."""
 
-import warnings
 from dataclasses import dataclass
 from numbers import Integral
 
@@ -11,7 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from mvica._validation import validate_views
 from mvica.metrics import match_sources
+from mvica.model_selection.refits import fit_quietly
 from mvica.model_selection.splitters import BlockKFold
+from mvica.reduction.chance import distinct_shifts
+from mvica.uncertainty.bootstrap import refit_template
 from mvica.uncertainty.multiplicity import holm
 
 FEWEST_VIEWS = 2
@@ -101,17 +103,11 @@ def shared_components_test(estimator, X, *, cv=5, n_shifts=199, random_state=Non
 
 def _held_out_sources(estimator, views, splitter):
     """Compute sources (m, p, n) of the views, each block by a fit to the others, of unit norm."""
-    base = clone(estimator).set_params(
-        output="shared", view_sizes=None, n_components=estimator.components_[0].shape[0]
-    )
-    reference = estimator._shared_sources(estimator.transform_views(views), list(range(len(views))))
+    base, reference = refit_template(estimator, views)
     Y = np.zeros((len(views), reference.shape[1], len(reference)))
     for train, test in splitter.split(views[0]):
         fit = clone(base)
-        with warnings.catch_warnings():
-            # Components that are not shared keep fits from converging: the test is to show it.
-            warnings.simplefilter("ignore")
-            fit.fit([X[train] for X in views])
+        fit_quietly(fit, [X[train] for X in views])
         order, signs, _ = match_sources(fit.transform(views), reference)
         for v, S in enumerate(fit.transform_views([X[test] for X in views])):
             Y[v][:, test] = (S[:, order] * signs).T
@@ -127,6 +123,5 @@ def _agreement(Y):
 
 def _moved(Y, rng):
     """Move each view circularly in time, no two alike."""
-    m, _, n = Y.shape
-    slots = rng.permutation(m) + rng.uniform(0, 0.5, m)
-    return np.array([np.roll(Y_v, int(s * n / m), axis=1) for Y_v, s in zip(Y, slots, strict=True)])
+    shifts = distinct_shifts(rng, len(Y), Y.shape[2])
+    return np.array([np.roll(Y_v, shift, axis=1) for Y_v, shift in zip(Y, shifts, strict=True)])

@@ -36,7 +36,7 @@ def test_eigenvalues_are_those_of_shuffled_views(shuffle, n):
     gains = [np.linspace(1, 0.5, 6)] * 4
     found = chance_eigenvalues(views, pcas, gains, n_shuffles=3, shuffle=shuffle, random_state=0)
     rng = np.random.RandomState(0)
-    draw = chance._shifts if shuffle == "shift" else chance._permutations
+    draw = chance.distinct_shifts if shuffle == "shift" else chance._permutations
     expected = []
     for _ in range(3):
         rows = []
@@ -53,7 +53,7 @@ def test_eigenvalues_are_those_of_shuffled_views(shuffle, n):
 def test_shifts_keep_views_apart(n_views):
     rng = np.random.RandomState(0)
     for _ in range(20):
-        shifts = np.sort(chance._shifts(rng, n_views, 1000))
+        shifts = np.sort(chance.distinct_shifts(rng, n_views, 1000))
         gaps = np.diff(np.append(shifts, shifts[0] + 1000))
         assert gaps.min() >= 1000 // n_views // 2 - 1
 

@@ -24,6 +24,14 @@ def test_a_component_that_views_do_not_share_is_not_stable():
     assert np.sort(views.stability)[0] < 0.8
 
 
+def test_picture_shows_every_replicate_of_every_component():
+    data = make_shica("laplace", 4, 200, 2, random_state=0)
+    result = bootstrap(ShICAML().fit(data.views), data.views, 5, random_state=0)
+    (ax,) = result.plot().axes
+    drawn = [line.get_ydata() for line in ax.lines if line.get_marker() == "."]
+    np.testing.assert_array_equal(np.transpose(drawn), result.correlations)
+
+
 def test_processes_do_not_change_the_replicates():
     data = make_shica("laplace", 4, 200, 2, random_state=0)
     model = ShICAML().fit(data.views)
@@ -126,10 +134,10 @@ def test_nominal_90_percent_intervals_cover_85_to_95():
     names = ("mixing_", "noise_variances_")
     covered = {name: [] for name in names}
     for seed in range(40):
-        data, target = _draw(seed, 1000), _draw(seed, 60000)
-        model, truth = (ShICAML().fit(d.views) for d in (data, target))
-        order, signs, _ = match_sources(truth.transform(data.views), model.transform(data.views))
-        result = bootstrap(model, data.views, 80, random_state=seed)
+        views, many = _draw(seed, 1000), _draw(seed, 60000)
+        model, truth = ShICAML().fit(views), ShICAML().fit(many)
+        order, signs, _ = match_sources(truth.transform(views), model.transform(views))
+        result = bootstrap(model, views, 80, random_state=seed)
         values = {
             "mixing_": [A[:, order] * signs for A in truth.mixing_],
             "noise_variances_": list(truth.noise_variances_[:, order]),
@@ -142,11 +150,8 @@ def test_nominal_90_percent_intervals_cover_85_to_95():
 
 
 def _draw(seed, n):
-    """Views of one model whose noise differs, of any number of samples."""
-    rng = np.random.RandomState(seed)
-    A, std = rng.randn(5, 3, 3), rng.uniform(0.5, 1.2, (5, 3))
-    drawn = make_multiview_ica(5, n, 3, noise_std=std * np.sqrt(2), random_state=seed + n)
-    unmixed = [X @ np.linalg.inv(B).T for X, B in zip(drawn.views, drawn.mixings, strict=True)]
-    return type(drawn)(
-        **{**vars(drawn), "views": [Y @ B.T for Y, B in zip(unmixed, A, strict=True)]}
-    )
+    """Views (5, n, 3) of one model, whose noise differs over views and components."""
+    model, signals = np.random.RandomState(seed), np.random.RandomState(seed + n)
+    A, std = model.randn(5, 3, 3), model.uniform(0.5, 1.2, (5, 3))
+    S = signals.laplace(size=(n, 3)) / np.sqrt(2)
+    return [(S + scale * signals.randn(n, 3)) @ B.T for B, scale in zip(A, std, strict=True)]
