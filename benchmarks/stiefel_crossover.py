@@ -44,8 +44,9 @@ def run(repeats, sizes=SIZES):
 def plot(rows, path):
     """Draw how many times faster passes are, against samples a feature."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
-    figure = Figure(figsize=(6, 4), layout="constrained")
+    figure = Figure(figsize=(8, 4), layout="constrained")
     ax = figure.subplots()
     for d in sorted({row["features"] for row in rows}):
         for p in sorted({row["components"] for row in rows if row["features"] == d}):
@@ -62,7 +63,11 @@ def plot(rows, path):
         ylabel="time of direct / time of passes",
         title="Above the line, passes over the data are faster",
     )
-    ax.legend(fontsize="x-small", loc="lower left", framealpha=0.6)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_major_formatter(FormatStrFormatter("%g"))
+        axis.set_minor_locator(NullLocator())
+    figure.legend(fontsize="small", loc="outside right upper", frameon=False)
     figure.savefig(path, dpi=110)
 
 
