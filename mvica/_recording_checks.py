@@ -80,11 +80,6 @@ def shared_columns(recordings):
     return names
 
 
-def _holds(recording, name, column):
-    names = recording.feature_names
-    return name in names and np.array_equal(recording.data[:, names.index(name)], column)
-
-
 def _check_numbers(recording):
     data, path = recording.data, recording.path
     if len(data) < 2:
